@@ -1,9 +1,9 @@
 """The four answers to "what may be done next?" that every error of the fleet carries.
 
-Errors are sorted by what the caller may do, not by where they came from. A payments system that only knows "failed" repeats
-what may already have happened, and that is how one debt is paid twice: `Unknown` is the class that prevents it.
-A room raises its own subclass beside the code that found the trouble; the subclass fixes `code`, `http_status` and `runbook`,
-the instance carries the sentence for the reader and the ids as attributes.
+Errors are sorted by what the caller may do, not by where they came from. A payments system that only knows "failed"
+repeats what may already have happened, and that is how one debt is paid twice: `Unknown` is the class that prevents
+it. A room raises its own subclass beside the code that found the trouble; the subclass fixes `code`, `http_status`
+and `runbook`, the instance carries the sentence for the reader and the ids as attributes.
 """
 
 from typing import ClassVar

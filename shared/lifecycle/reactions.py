@@ -9,8 +9,8 @@ and `runbook`, the instance carries the sentence for the reader and the ids as a
 from typing import ClassVar
 
 
-class Reaction(Exception):
-    """An error that says what may be done next; never raised itself, only its four kinds and their subclasses.
+class Reaction(Exception):  # noqa: N818 - the four kinds are named by what may be done next
+    """An error that says what may be done next; only its four kinds and their subclasses are raised.
 
     `code` is stable snake_case and part of the HTTP contract, `http_status` is the answer to a direct caller,
     `runbook` is the slug of the page for the operator (None when no person has to act).
@@ -29,7 +29,7 @@ class Reaction(Exception):
 
 
 class Refused(Reaction):
-    """The caller is wrong and a repeat cannot help; `field` and `rule` name what was wrong, when it was one field."""
+    """The caller is wrong and a repeat cannot help; `field` and `rule` say what was wrong, if one field was."""
 
     code: ClassVar[str] = "refused"
     http_status: ClassVar[int] = 400

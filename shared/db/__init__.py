@@ -1,0 +1,69 @@
+"""The only room that talks to PostgreSQL: transactions, named queries, history, migrations, roles.
+
+Transactions: `Database` (`transaction()`, `read()`, `ping()`), `Connection`, `plain`, `Connect`.
+Queries:      `Queries.load(path)` with `.one`, `.only`, `.all`, `.run`; `Query`, `Row`, `QueryFileWrong`, `whole`.
+History:      `record`, `record_many`, `story_of`, `NOTHING`, `evidence_text`, `sync_allowed_transitions`.
+Schema:       `migrate`, `MigrationRefused`, `bootstrap_roles`, `apply_grants`, role names in `shared.db.roles`.
+Errors:       `ConstraintViolated` (translate by `.constraint`), `CommitUnknown`, `DatabaseUnreachable`,
+              `PoolExhausted`, `Contended`, `StatementTimedOut`, `PlanStale`, `PermissionMissing`, `QueryBroken`, `NotWhole`.
+Settings:     `shared.db.settings.DatabaseSettings`.
+"""
+
+from shared.db.connect import plain
+from shared.db.connection import Connection, NotWhole, whole
+from shared.db.database import Database
+from shared.db.errors import (
+    CommitUnknown,
+    ConstraintViolated,
+    Contended,
+    DatabaseUnreachable,
+    PermissionMissing,
+    PlanStale,
+    PoolExhausted,
+    QueryBroken,
+    StatementTimedOut,
+)
+from shared.db.history import (
+    NOTHING,
+    evidence_text,
+    record,
+    record_many,
+    story_of,
+    sync_allowed_transitions,
+)
+from shared.db.migrate import MigrationRefused, migrate
+from shared.db.pool import Connect
+from shared.db.queries import Queries, Query, QueryFileWrong, Row
+from shared.db.roles import apply_grants, bootstrap_roles
+
+__all__ = [
+    "NOTHING",
+    "CommitUnknown",
+    "Connect",
+    "Connection",
+    "ConstraintViolated",
+    "Contended",
+    "Database",
+    "DatabaseUnreachable",
+    "MigrationRefused",
+    "NotWhole",
+    "PermissionMissing",
+    "PlanStale",
+    "PoolExhausted",
+    "Queries",
+    "Query",
+    "QueryBroken",
+    "QueryFileWrong",
+    "Row",
+    "StatementTimedOut",
+    "apply_grants",
+    "bootstrap_roles",
+    "evidence_text",
+    "migrate",
+    "plain",
+    "record",
+    "record_many",
+    "story_of",
+    "sync_allowed_transitions",
+    "whole",
+]

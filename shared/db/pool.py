@@ -1,0 +1,97 @@
+"""A few connections per process, handed out one per transaction.
+
+Made lazily and forgotten after a fork, so that no two processes ever talk on one socket. There is no separate ping:
+the BEGIN of a transaction shows a dead connection, and then the next one is tried, because nothing has happened yet.
+"""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Callable
+from threading import BoundedSemaphore, Lock
+
+from pg8000.core import CoreConnection
+
+from shared.db.connection import Connection
+from shared.db.errors import DatabaseUnreachable, PoolExhausted
+
+Connect = Callable[[], CoreConnection]
+"""Opens one connection to the database, or raises `DatabaseUnreachable`."""
+
+
+class Pool:
+    """At most `size` connections; who finds none free waits `wait_s` seconds, then gets `PoolExhausted`."""
+
+    def __init__(self, connect: Connect, size: int, wait_s: float) -> None:
+        self._connect = connect
+        self._size = size
+        self._wait_s = wait_s
+        self._idle: list[Connection] = []
+        self._inherited: list[Connection] = []
+        self._start_empty()
+        pool = weakref.ref(self)
+        os.register_at_fork(after_in_child=lambda: _forget_after_fork(pool))
+
+    def begin(self, mode: str) -> Connection:
+        """A connection with a transaction of this mode begun; give it back with `give_back`."""
+        if not self._free.acquire(timeout=self._wait_s):
+            raise PoolExhausted("All connections to the database are busy.")
+        try:
+            return self._begin(mode)
+        except BaseException:
+            self._free.release()
+            raise
+
+    def give_back(self, connection: Connection) -> None:
+        """Takes the connection back; one that is not usable any more is closed."""
+        try:
+            if connection.usable:
+                with self._lock:
+                    self._idle.append(connection)
+            else:
+                connection.close()
+        finally:
+            self._free.release()
+
+    def close(self) -> None:
+        """Closes the idle connections; the pool can be used again."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
+
+    def _begin(self, mode: str) -> Connection:
+        while (connection := self._take_idle()) is not None:
+            try:
+                connection.begin(mode)
+            except DatabaseUnreachable:
+                connection.close()  # it died while it was idle (server restart, network): try the next
+            else:
+                return connection
+        connection = Connection(self._connect())
+        try:
+            connection.begin(mode)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _take_idle(self) -> Connection | None:
+        with self._lock:
+            return self._idle.pop() if self._idle else None
+
+    def _start_empty(self) -> None:
+        self._lock = Lock()
+        self._free = BoundedSemaphore(self._size)
+        self._idle = []
+
+    def forget(self) -> None:
+        """In a forked child: the parent's connections are kept untouched (closing would end *its* sessions)."""
+        self._inherited += self._idle
+        self._start_empty()
+
+
+def _forget_after_fork(pool: weakref.ref[Pool]) -> None:
+    if (inherited := pool()) is not None:
+        inherited.forget()

@@ -2,13 +2,16 @@
 
 Transactions: `Database` (`transaction()`, `read()`, `ping()`), `Connection`, `plain`, `Connect`.
 Queries:      `Queries.load(path)` with `.one`, `.only`, `.all`, `.run`; `Query`, `Row`, `QueryFileWrong`, `whole`.
-History:      `record`, `record_many`, `story_of`, `NOTHING`, `evidence_text`, `sync_allowed_transitions`.
+History:      `record`, `record_many`, `record_decision`, `record_decisions`, `story_of`, `NOTHING`, `evidence_text`, `sync_allowed_transitions`.
+Alerts:       `Alert`, `raise_alert`, `refusal_recorder`.
 Schema:       `migrate`, `MigrationRefused`, `bootstrap_roles`, `apply_grants`, role names in `shared.db.roles`.
 Errors:       `ConstraintViolated` (translate by `.constraint`), `CommitUnknown`, `DatabaseUnreachable`,
-              `PoolExhausted`, `Contended`, `StatementTimedOut`, `PlanStale`, `PermissionMissing`, `QueryBroken`, `NotWhole`.
+              `PoolExhausted`, `Contended`, `StatementTimedOut`, `PlanStale`, `PermissionMissing`,
+              `QueryBroken`, `NotWhole`.
 Settings:     `shared.db.settings.DatabaseSettings`.
 """
 
+from shared.db.alerts import Alert, raise_alert, refusal_recorder
 from shared.db.connect import plain
 from shared.db.connection import Connection, NotWhole, whole
 from shared.db.database import Database
@@ -27,6 +30,8 @@ from shared.db.history import (
     NOTHING,
     evidence_text,
     record,
+    record_decision,
+    record_decisions,
     record_many,
     story_of,
     sync_allowed_transitions,
@@ -38,6 +43,7 @@ from shared.db.roles import apply_grants, bootstrap_roles
 
 __all__ = [
     "NOTHING",
+    "Alert",
     "CommitUnknown",
     "Connect",
     "Connection",
@@ -61,8 +67,12 @@ __all__ = [
     "evidence_text",
     "migrate",
     "plain",
+    "raise_alert",
     "record",
+    "record_decision",
+    "record_decisions",
     "record_many",
+    "refusal_recorder",
     "story_of",
     "sync_allowed_transitions",
     "whole",

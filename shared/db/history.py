@@ -12,6 +12,7 @@ from uuid import UUID
 
 from shared.db.connection import Connection
 from shared.db.queries import Queries, Row
+from shared.lifecycle.decide import Decision
 from shared.lifecycle.transitions import ALL_TRANSITIONS
 from shared.money import Ether, Tether, Usd
 
@@ -75,6 +76,32 @@ def record_many(
         trace=trace,
         evidence=evidence_text(evidence),
     )
+
+
+def record_decision(
+    conn: Connection, decision: Decision, subject: str, now: datetime, trace: str, evidence: Mapping[str, object]
+) -> None:
+    """Writes what `decide` decided; a fact that changed nothing (`Decision.stayed`) writes nothing."""
+    if decision.event is not None:
+        record(conn, decision.machine, subject, *_move(decision), decision.event, now, trace, evidence)
+
+
+def record_decisions(
+    conn: Connection,
+    decision: Decision,
+    subjects: Sequence[str],
+    now: datetime,
+    trace: str,
+    evidence: Mapping[str, object],
+) -> None:
+    """As `record_decision`, for many subjects that share one decision."""
+    if decision.event is not None:
+        record_many(conn, decision.machine, subjects, *_move(decision), decision.event, now, trace, evidence)
+
+
+def _move(decision: Decision) -> tuple[str, str]:
+    assert decision.after is not None
+    return (NOTHING if decision.before is None else decision.before.value), decision.after.value
 
 
 def story_of(conn: Connection, machine: str, subject: str) -> list[Row]:

@@ -1,0 +1,160 @@
+"""Who calls: a Google OIDC identity token, checked in full, against the issuer's published keys."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import jwt
+from jwt import PyJWK, PyJWKClient
+
+from shared.http.errors import CallerNotAllowed, IdentityUncheckable, IdentityUnproven
+from shared.telemetry import get_logger
+
+_KEYS_LIFESPAN_S = 300
+_FETCH_TIMEOUT_S = 5
+_LEEWAY_S = 30
+# A token with a made-up key id may cost one fetch per this time, not one per call.
+_UNKNOWN_KEY_COOLDOWN_S = 30
+# While the issuer is down, calls fail at once between attempts instead of queueing behind the time-out.
+_FAILED_FETCH_COOLDOWN_S = 2
+_LONGEST_TOKEN = 8_192
+_REQUIRED = ("exp", "iat", "aud", "iss", "email")
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A proven caller: the verified e-mail of its service account."""
+
+    email: str
+
+
+class IssuerKeys:
+    """The issuer's public keys by key id, read when needed and at most as often as the cooldowns allow.
+
+    Raises IdentityUncheckable (503) when a key is needed and cannot be read, IdentityUnproven (401) for an unknown key.
+    One thread fetches; the others wait for its result and never start a second fetch.
+    """
+
+    def __init__(self, certs_url: str, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._client = PyJWKClient(certs_url, lifespan=_KEYS_LIFESPAN_S, timeout=_FETCH_TIMEOUT_S)
+        self._monotonic = monotonic
+        self._fetching = threading.Lock()
+        self._keys: dict[str, PyJWK] = {}
+        self._fresh_until = float("-inf")
+        self._failed_until = float("-inf")
+        self._unknown_until = float("-inf")
+
+    def key(self, key_id: str) -> PyJWK:
+        """The key that signed a token, by the id in the token's header."""
+        known = self._known(key_id)
+        if known is not None:
+            return known
+        # With valid keys at hand nobody waits for a fetch that only an unknown key id asked for: made-up ids would
+        # otherwise hold every thread of the service while the issuer is slow.
+        if self._fetching.acquire(blocking=self._monotonic() >= self._fresh_until):
+            try:
+                if self._known(key_id) is None:  # another thread may just have fetched it
+                    self._fetch_if_allowed()
+            finally:
+                self._fetching.release()
+        known = self._known(key_id)
+        if known is None:
+            raise IdentityUnproven("The identity token is signed with a key that its issuer does not publish.")
+        return known
+
+    def _known(self, key_id: str) -> PyJWK | None:
+        return self._keys.get(key_id) if self._monotonic() < self._fresh_until else None
+
+    def _fetch_if_allowed(self) -> None:
+        now = self._monotonic()
+        if now < self._failed_until:
+            raise IdentityUncheckable("The issuer's keys could not be read a moment ago.")
+        if now < self._fresh_until:
+            if now < self._unknown_until:
+                return
+            self._unknown_until = now + _UNKNOWN_KEY_COOLDOWN_S
+        try:
+            found = self._client.get_signing_keys(refresh=True)
+        except (jwt.PyJWTError, ValueError, OSError) as error:
+            self._failed_until = self._monotonic() + _FAILED_FETCH_COOLDOWN_S
+            get_logger().warning("certificates_not_fetched", error=type(error).__name__)
+            raise IdentityUncheckable("The issuer's keys cannot be read.") from error
+        self._keys = {key.key_id: key for key in found if key.key_id is not None}
+        self._fresh_until = self._monotonic() + _KEYS_LIFESPAN_S
+        get_logger().debug("certificates_fetched", keys=len(self._keys))
+
+
+class IdentityVerifier:
+    """Checks identity tokens for one service: RS256, audience, issuer, lifetime, verified e-mail."""
+
+    def __init__(self, audiences: Sequence[str], issuers: Sequence[str], keys: IssuerKeys) -> None:
+        if not audiences or not issuers:
+            raise ValueError("an empty audience or issuer list would accept every token")
+        self._audiences = list(audiences)
+        self._issuers = list(issuers)
+        self._keys = keys
+
+    def verify(self, authorization: str | None) -> Identity:
+        """The identity in an `Authorization: Bearer` header; IdentityUnproven (401) or IdentityUncheckable (503)."""
+        token = _bearer(authorization)
+        key = self._keys.key(self._key_id(token))
+        try:
+            claims = jwt.decode(
+                token,
+                key=key,
+                algorithms=["RS256"],
+                audience=self._audiences,
+                issuer=self._issuers,
+                leeway=_LEEWAY_S,
+                options={"require": list(_REQUIRED)},
+            )
+        except jwt.ExpiredSignatureError as error:
+            raise IdentityUnproven("The identity token has expired.", rule="not expired") from error
+        except jwt.InvalidAudienceError as error:
+            raise IdentityUnproven("The identity token is for another service.", rule="audience") from error
+        except jwt.InvalidIssuerError as error:
+            raise IdentityUnproven(
+                "The identity token is from an issuer that is not accepted.", rule="issuer"
+            ) from error
+        except jwt.PyJWTError as error:
+            raise IdentityUnproven("The identity token is not valid.") from error
+        email = claims["email"]
+        # Some issuers write the flag as text; only these two spellings mean yes.
+        if not isinstance(email, str) or claims.get("email_verified") not in (True, "true"):
+            raise IdentityUnproven("The identity token names no verified e-mail.", rule="email_verified")
+        return Identity(email=email.lower())
+
+    def _key_id(self, token: str) -> str:
+        """The key id of a token that at least claims our audience and issuer; all others never cause a key fetch."""
+        try:
+            complete = jwt.decode_complete(token, options={"verify_signature": False})
+        except jwt.PyJWTError as error:
+            raise IdentityUnproven("The identity token is malformed.") from error
+        header, claims = complete["header"], complete["payload"]
+        key_id = header.get("kid")
+        if header.get("alg") != "RS256" or not isinstance(key_id, str) or not key_id:
+            raise IdentityUnproven("The identity token must be signed with RS256 and name its key.")
+        audience = claims.get("aud")
+        if audience not in self._audiences and not isinstance(audience, list):
+            raise IdentityUnproven("The identity token is for another service.", rule="audience")
+        if claims.get("iss") not in self._issuers:
+            raise IdentityUnproven("The identity token is from an issuer that is not accepted.", rule="issuer")
+        return key_id
+
+
+def require_caller(identity: Identity, callers: Sequence[str]) -> str:
+    """The caller's e-mail when it is on the route's list, else CallerNotAllowed (403)."""
+    if identity.email not in {caller.lower() for caller in callers}:
+        raise CallerNotAllowed("This caller may not use this route.")
+    return identity.email
+
+
+def _bearer(authorization: str | None) -> str:
+    scheme, _, token = (authorization or "").partition(" ")
+    token = token.strip()
+    if scheme.lower() != "bearer" or not token:
+        raise IdentityUnproven("An identity token is required: Authorization: Bearer <token>.")
+    if len(token) > _LONGEST_TOKEN:
+        raise IdentityUnproven("The identity token is malformed.")
+    return token

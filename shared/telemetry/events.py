@@ -1,0 +1,206 @@
+"""The vocabulary: every event that the fleet may log, and the mark under which people see it.
+
+An event is a constant name in the past tense; a move of a machine has the same name here and in the history table. A
+new event is added here first: a test compares this list with the code. The marks are the predecessor's, so that the
+people who watched its log for months recognise what they see; JSON lines do not carry them.
+"""
+
+ACCEPTED = "✅"
+CLAIMED = "📦"
+DONE = "🎉"
+WAITING = "⏳"
+LATER = "⏰"
+WRITTEN = "💾"
+STARTED = "🚀"
+MONEY = "💰"
+ARRIVED = "💎"
+FEE = "💸"
+GAS = "⛽"
+REPEATED = "🔄"
+SIGNED = "🔐"
+OPENED = "🔓"
+ENTERED = "🎯"
+LOOKED_UP = "🔍"
+COUNTED = "📊"
+SENT = "📤"
+LINKED = "🔗"
+NUMBERED = "🔢"
+RAW = "📄"
+WARNED = "⚠️"
+FAILED = "❌"
+ALERTED = "🚨"
+STOPPED = "🛑"
+CALLED = "📡"
+CONFIGURED = "⚙️"
+WALLET = "🏦"
+NETWORK = "🌐"
+
+_OF_THE_MACHINES = {
+    # payment
+    "payment_recorded": ACCEPTED,
+    "payment_claimed": CLAIMED,
+    "payment_released": REPEATED,
+    "payment_parked": STOPPED,
+    "share_credited": ARRIVED,
+    # batch
+    "batch_claimed": CLAIMED,
+    "batch_swapping": STARTED,
+    "batch_completed": DONE,
+    "batch_released": REPEATED,
+    "batch_parked": STOPPED,
+    # order
+    "order_sending": STARTED,
+    "order_created": ACCEPTED,
+    "order_adopted": LINKED,
+    "order_refused": FAILED,
+    "order_unclear": WARNED,
+    "order_abandoned": STOPPED,
+    "order_held": WAITING,
+    "order_failed": FAILED,
+    "order_expired": LATER,
+    "order_finished": DONE,
+    "order_refunded": REPEATED,
+    # request
+    "request_received": OPENED,
+    "request_checking": LOOKED_UP,
+    "request_paying": FEE,
+    "request_watching": WAITING,
+    "request_reported": SENT,
+    "request_refunded": REPEATED,
+    "request_parked": STOPPED,
+    # transfer, its slot and its attempts
+    "transfer_created": WRITTEN,
+    "transfer_approved": ACCEPTED,
+    "transfer_held": WAITING,
+    "slot_reserved": NUMBERED,
+    "attempt_signed": SIGNED,
+    "attempt_sent": SENT,
+    "transfer_included": LINKED,
+    "transfer_inclusion_lost": WARNED,
+    "transfer_settled": DONE,
+    "transfer_reverted": FAILED,
+    "transfer_cancelled": STOPPED,
+    "transfer_foreign": ALERTED,
+    "transfer_voided": STOPPED,
+    # the wallet's account
+    "account_opened": WALLET,
+    "account_frozen": ALERTED,
+    "account_funded": WALLET,
+    "account_low_on_funds": GAS,
+}
+
+_OF_THE_SERVICES = {
+    # intake
+    "payment_repeated": REPEATED,
+    "payment_conflicted": ALERTED,
+    "payment_refused": FAILED,
+    "fee_taken": FEE,
+    "intake_paused": STOPPED,
+    # batcher
+    "threshold_checked": COUNTED,
+    "threshold_not_reached": WAITING,
+    "batch_not_formed": WAITING,
+    "batching_paused": STOPPED,
+    "price_guard_refused": ALERTED,
+    "limits_read": LOOKED_UP,
+    "quote_read": MONEY,
+    "quote_refused": WARNED,
+    "order_answered_wrongly": ALERTED,
+    "order_read": LOOKED_UP,
+    "shares_distributed": ARRIVED,
+    "shares_already_distributed": REPEATED,
+    "result_outside_band": ALERTED,
+    "dust_carried": MONEY,
+    # conductor and watcher
+    "request_repeated": REPEATED,
+    "request_conflicted": ALERTED,
+    "request_refused": FAILED,
+    "order_checked": LOOKED_UP,
+    "order_not_payable": WARNED,
+    "transfer_awaited": WAITING,
+    "arrival_awaited": WAITING,
+    "arrival_recorded": ARRIVED,
+    "arrival_unclear": WARNED,
+    "arrival_not_found": WAITING,
+    "refund_awaited": WAITING,
+    "refund_recorded": REPEATED,
+    # executor
+    "transfer_repeated": REPEATED,
+    "transfer_conflicted": ALERTED,
+    "transfer_not_approved": WAITING,
+    "account_driven": ENTERED,
+    "account_busy": WAITING,
+    "sending_paused": STOPPED,
+    "fee_chosen": GAS,
+    "gas_booked": GAS,
+    "attempt_repeated": REPEATED,
+    "attempt_not_sent": WARNED,
+    "inclusion_awaited": WAITING,
+    "providers_disagreed": ALERTED,
+    "providers_lagged": WARNED,
+    # sweeps
+    "sweep_done": REPEATED,
+    "overdue_found": LATER,
+    "alert_raised": ALERTED,
+}
+
+_OF_THE_ROOMS = {
+    # shared/http
+    "service_started": STARTED,
+    "settings_refused": FAILED,
+    "request_answered": ENTERED,
+    "message_refused": FAILED,
+    "message_not_stored": ALERTED,
+    "call_refused": FAILED,
+    "call_postponed": LATER,
+    "outcome_unknown": WARNED,
+    "invariant_broken": ALERTED,
+    "call_failed": ALERTED,
+    "certificates_fetched": SIGNED,
+    "certificates_not_fetched": NETWORK,
+    "component_failed": FAILED,
+    "component_recovered": ACCEPTED,
+    # shared/queue
+    "task_made": SENT,
+    "task_already_made": REPEATED,
+    "task_not_made": WARNED,
+    "task_unmakeable": ALERTED,
+    "outbox_swept": REPEATED,
+    # shared/db
+    "database_connected": LINKED,
+    "database_unreachable": FAILED,
+    "connection_dropped": WARNED,
+    "commit_unclear": WARNED,
+    "migration_applied": WRITTEN,
+    "migration_current": ACCEPTED,
+    "grants_applied": SIGNED,
+    # shared/exchange and shared/chain
+    "exchange_called": CALLED,
+    "exchange_unreachable": NETWORK,
+    "exchange_answer_odd": RAW,
+    "provider_called": NETWORK,
+    "provider_unreachable": NETWORK,
+    "provider_answer_odd": RAW,
+    # shared/books
+    "posting_made": WRITTEN,
+    "books_checked": COUNTED,
+    "books_unbalanced": ALERTED,
+    # shared/ops and shared/sandbox
+    "sandbox_started": STARTED,
+    "sandbox_stopped": STOPPED,
+    "scheduler_ticked": LATER,
+    "task_dispatched": SENT,
+    "task_failed": FAILED,
+    "fault_injected": WARNED,
+    "settings_loaded": CONFIGURED,
+}
+
+EVENTS: dict[str, str] = {**_OF_THE_MACHINES, **_OF_THE_SERVICES, **_OF_THE_ROOMS}
+
+_OF_A_LEVEL = {"warning": WARNED, "error": FAILED, "critical": ALERTED}
+_NO_MARK = "  "
+
+
+def marker_of(event: str, level: str = "info") -> str:
+    """The mark of an event; a line from a foreign library has none of its own and takes its level's."""
+    return EVENTS.get(event) or _OF_A_LEVEL.get(level, _NO_MARK)

@@ -1,0 +1,62 @@
+"""What a service that looks at the chain needs from its environment."""
+
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings
+
+from shared.chain.address import ZERO_ADDRESS, is_address, to_checksum
+
+
+def _address(text: str) -> str:
+    if not is_address(text) or text.lower() == ZERO_ADDRESS:
+        raise ValueError("must be an Ethereum address with a right checksum, and not the zero address")
+    return to_checksum(text)
+
+
+AddressSetting = Annotated[str, AfterValidator(_address)]
+
+
+class ChainSettings(BaseSettings):
+    """ETHEREUM_RPC_URLS and what is looked at through them. The URLs contain provider keys: they print as stars."""
+
+    ethereum_rpc_urls: SecretStr
+    ethereum_quorum: int | None = Field(default=None, ge=1)
+    ethereum_rpc_timeout_s: int = Field(default=10, ge=1, le=60)
+    chain_id: int = Field(ge=1)
+    usdt_contract_address: AddressSetting
+    price_feed_address: AddressSetting
+    price_feed_max_age_s: int = Field(default=3600, ge=1)
+    host_wallet_eth_address: AddressSetting
+    host_wallet_usdt_address: AddressSetting
+
+    @property
+    def rpc_urls(self) -> tuple[str, ...]:
+        """The providers' URLs in order. Secrets: hand them to the chain and to nothing else."""
+        return _urls_in(self.ethereum_rpc_urls)
+
+    @field_validator("ethereum_rpc_urls")
+    @classmethod
+    def _are_urls(cls, value: SecretStr) -> SecretStr:
+        urls = _urls_in(value)
+        if not urls:
+            raise ValueError("must name at least one provider")
+        for number, url in enumerate(urls, start=1):
+            parts = urlsplit(url)
+            if parts.scheme not in ("http", "https") or not parts.hostname:
+                raise ValueError(f"provider {number} must be an http or https URL")
+        if len(set(urls)) != len(urls):
+            raise ValueError("must not name a provider twice: it would agree with itself")
+        return value
+
+    @model_validator(mode="after")
+    def _quorum_is_possible(self) -> "ChainSettings":
+        count = len(self.rpc_urls)
+        if self.ethereum_quorum is not None and not count < 2 * self.ethereum_quorum <= 2 * count:
+            raise ValueError(f"ETHEREUM_QUORUM must be more than half of the {count} providers and at most all")
+        return self
+
+
+def _urls_in(secret: SecretStr) -> tuple[str, ...]:
+    return tuple(url for part in secret.get_secret_value().split(",") if (url := part.strip()))

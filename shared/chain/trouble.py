@@ -1,0 +1,87 @@
+"""What can go wrong when the chain is asked, by what may be done next.
+
+Reading never changes anything, so all trouble of reading is *try later*. Only two things are broken for good: a
+provider that serves another chain, and signed bytes that differ from what was asked.
+"""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from shared.lifecycle.reactions import Broken, TryLater
+
+
+class ProvidersUnavailable(TryLater):
+    """Too few providers answered to decide anything; `failures` says what each one did."""
+
+    code: ClassVar[str] = "providers_unavailable"
+
+    def __init__(self, question: str, failures: Mapping[str, str]) -> None:
+        told = "; ".join(f"{name}: {text}" for name, text in failures.items())
+        super().__init__(f"Too few Ethereum providers answered ({question}). {told}")
+        self.question = question
+        self.failures = dict(failures)
+
+
+class ProvidersDisagree(TryLater):
+    """Enough providers answered and no quorum of them said the same; `answers` says who said what."""
+
+    code: ClassVar[str] = "providers_disagree"
+
+    def __init__(self, question: str, answers: Mapping[str, str]) -> None:
+        told = "; ".join(f"{name}: {text}" for name, text in answers.items())
+        super().__init__(f"The Ethereum providers disagree ({question}). {told}")
+        self.question = question
+        self.answers = dict(answers)
+
+
+class WrongChain(Broken):
+    """A provider serves another chain than the configured one."""
+
+    code: ClassVar[str] = "wrong_chain"
+
+    def __init__(self, expected: int, answers: Mapping[str, int]) -> None:
+        told = ", ".join(f"{name} serves {chain}" for name, chain in answers.items())
+        super().__init__(f"Chain {expected} is configured, but {told}.")
+        self.expected = expected
+        self.answers = dict(answers)
+
+
+class FeesTooHigh(TryLater):
+    """The next block costs more per gas than policy allows; amounts in wei per gas."""
+
+    code: ClassVar[str] = "fees_too_high"
+
+    def __init__(self, needed_wei: int, ceiling_wei: int) -> None:
+        super().__init__(f"The next block needs {needed_wei} wei per gas, the ceiling is {ceiling_wei} wei.")
+        self.needed_wei = needed_wei
+        self.ceiling_wei = ceiling_wei
+
+
+class TransferWouldFail(TryLater):
+    """A node says that this transfer could not be executed now; `reason` is `reverts`, `funds` or `gas_limit`."""
+
+    code: ClassVar[str] = "transfer_would_fail"
+
+    def __init__(self, reason: str, text: str) -> None:
+        super().__init__(f"The transfer would fail ({reason}): {text}")
+        self.reason = reason
+
+
+class PriceUnusable(TryLater):
+    """The on-chain price feed has no usable answer; `reason` is stable snake_case."""
+
+    code: ClassVar[str] = "price_unusable"
+
+    def __init__(self, reason: str, text: str) -> None:
+        super().__init__(f"The price feed cannot be used: {text}")
+        self.reason = reason
+
+
+class SignedBytesDiffer(Broken):
+    """Signed bytes are not exactly the plain transfer that was asked for; `fields` names the differences."""
+
+    code: ClassVar[str] = "signed_bytes_differ"
+
+    def __init__(self, fields: tuple[str, ...]) -> None:
+        super().__init__(f"Signed bytes differ from what was asked in: {', '.join(fields)}.")
+        self.fields = fields

@@ -2,7 +2,8 @@
 
 Transactions: `Database` (`transaction()`, `read()`, `ping()`), `Connection`, `plain`, `Connect`.
 Queries:      `Queries.load(path)` with `.one`, `.only`, `.all`, `.run`; `Query`, `Row`, `QueryFileWrong`, `whole`.
-History:      `record`, `record_many`, `record_decision`, `record_decisions`, `story_of`, `NOTHING`, `evidence_text`, `sync_allowed_transitions`.
+History:      `record`, `record_many`, `record_decision`, `record_decisions`, `story_of`, `NOTHING`,
+              `evidence_text`, `sync_allowed_transitions`.
 Alerts:       `Alert`, `raise_alert`, `refusal_recorder`.
 Schema:       `migrate`, `MigrationRefused`, `bootstrap_roles`, `apply_grants`, role names in `shared.db.roles`.
 Errors:       `ConstraintViolated` (translate by `.constraint`), `CommitUnknown`, `DatabaseUnreachable`,

@@ -53,6 +53,8 @@ def deviation_ppm(observed: M, reference: M) -> int:
     """How far `observed` is from `reference`, in ppm of the reference, rounded **up**: it never looks closer than
     it is. MoneyError unless the reference is positive and the observed value is not negative.
     """
+    if type(observed) is not type(reference):
+        raise TypeError(f"{type(observed).__name__} is not compared with {type(reference).__name__}")
     seen, expected = _units(observed), _units(reference)
     _refuse_negative(seen)
     if expected <= 0:

@@ -2,7 +2,7 @@
 
 The services verify them with the code they use in production; only the issuer and the key address differ.
 
-Public: IdentityKey (mint any token, also a wrong one), IdentityService (in process), IdentityClient (over HTTP, cached),
+Public: IdentityKey (mint any token, also a wrong one), IdentityService (in process), IdentityClient (HTTP, cached),
 IdentityUnavailable, command (argv of the process).
 """
 

@@ -1,0 +1,54 @@
+"""What the batcher works with: its doors to the outside and the terms it must keep. Built once, in app.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+from shared.chain.port import Chain
+from shared.db import Database
+from shared.exchange import Exchange
+from shared.lifecycle import Limits
+from shared.money import Percent, Usd
+from shared.queue import Outbox
+
+from .price_guard import GuardLimits
+
+SERVICE: Final = "GCMicroBatchProcessor"
+
+MOST_MEMBERS: Final = 10_000  # of one batch; the rest waits for the next tick
+MOST_ORDER_ATTEMPTS: Final = 5  # unclear answers per batch; each orphan is free but looks abusive (exchange facts 6.6)
+REDRIVE_AFTER: Final = timedelta(minutes=2)  # a message that was lost is sent anew by the first sweep after this
+GAS_OF_A_TRANSFER: Final = 26_250  # 21,000 and a quarter more: a deposit address may be a small contract
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """The settings that decide, as typed values."""
+
+    threshold: Usd
+    funding: str
+    guard: GuardLimits
+    result_band: Percent
+    exchange_decimals: int
+    gas_ceiling_wei: int
+    payout_address: str
+    refund_address: str
+    price_feed_address: str
+    price_feed_max_age_s: int
+    limits: Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Batcher:
+    """The batcher's doors: database, outbox, exchange, chain (read only) and the source of batch ids."""
+
+    database: Database
+    outbox: Outbox
+    exchange: Exchange
+    chain: Chain
+    new_id: Callable[[], UUID]
+    terms: Terms

@@ -1,0 +1,146 @@
+"""One tick of the scheduler: is it time for a batch, and may it be ordered now? Then form it and open its order.
+
+Everything is read before anything is claimed: the pending total, the exchange's range and quote, the price feed, the
+fee market. What cannot be read is an error that the scheduler repeats, never "below the threshold".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from shared.chain.trouble import FeesTooHigh
+from shared.db import Alert, raise_alert
+from shared.money import Ether, Price, Usd
+from shared.telemetry import get_logger
+
+from . import store
+from .batcher import GAS_OF_A_TRANSFER, MOST_MEMBERS, SERVICE, Batcher
+from .form_batch import Amounts, amounts_quoted, amounts_received, claim, held_back, park_without_wei
+from .open_order import open_order
+from .price_guard import HeldBack, Market
+from .store import PendingPayment
+
+log = get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """What a tick found and did. `outcome` is a stable code, `reason` its sentence."""
+
+    total: Usd
+    threshold: Usd
+    outcome: str
+    reason: str
+    batch_conversion_id: UUID | None = None
+    cn_api_id: str | None = None
+    payment_count: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What the database says before anything outside is asked."""
+
+    total: Usd
+    payments: int
+    paused: str | None
+    pending: list[PendingPayment]
+    dust: Ether
+
+
+def check_threshold(batcher: Batcher, now: datetime, trace: str) -> Tick:
+    """Runs one tick and writes its row. At most one order is opened; a repeat finds what is left to do.
+
+    Raises TryLater when something could not be read: then nothing was claimed.
+    """
+    if batcher.terms.funding == "received":
+        park_without_wei(batcher, now, trace, MOST_MEMBERS)
+    tick = _tick(batcher, _look(batcher, now), now, trace)
+    with batcher.database.transaction() as conn:
+        store.record_threshold_check(
+            conn, now, tick.total, tick.threshold, tick.outcome, tick.reason, tick.batch_conversion_id
+        )
+    log.info("threshold_checked", pending=tick.total, threshold=tick.threshold, outcome=tick.outcome)
+    return tick
+
+
+def _look(batcher: Batcher, now: datetime) -> _Seen:
+    with batcher.database.read() as conn:
+        total, payments = store.pending_total(conn)
+        enough = total >= batcher.terms.threshold
+        return _Seen(
+            total,
+            payments,
+            store.why_paused(conn, "batching", now),
+            store.pending_payments(conn, MOST_MEMBERS) if enough else [],
+            store.carried_dust(conn),
+        )
+
+
+def _tick(batcher: Batcher, seen: _Seen, now: datetime, trace: str) -> Tick:
+    threshold = batcher.terms.threshold
+    if seen.total < threshold or seen.payments == 0:
+        missing = threshold - seen.total
+        return Tick(seen.total, threshold, "below_threshold", f"{missing} more is needed to reach the threshold")
+    if seen.paused is not None:
+        return Tick(seen.total, threshold, "paused", f"batching is paused: {seen.paused}")
+    planned = _plan(batcher, seen, now)
+    if isinstance(planned, HeldBack):
+        _tell(batcher, planned, now)
+        return Tick(seen.total, threshold, planned.code, planned.reason)
+    amounts, market = planned
+    claimed = claim(batcher, amounts, market, now, trace)
+    if claimed is None:
+        reason = "another tick took these payments meanwhile; the next tick plans anew"
+        return Tick(seen.total, threshold, "changed_meanwhile", reason)
+    log.info("batch_claimed", batch=str(claimed.batch_conversion_id), payments=claimed.payment_count)
+    opened = open_order(batcher, claimed.batch_conversion_id, claimed.order_id, claimed.ordered, now, trace)
+    return Tick(
+        seen.total,
+        threshold,
+        "batch_created",
+        opened.reason,
+        claimed.batch_conversion_id,
+        opened.cn_api_id,
+        claimed.payment_count,
+    )
+
+
+def _plan(batcher: Batcher, seen: _Seen, now: datetime) -> tuple[Amounts, Market] | HeldBack:
+    """What would be ordered and the market it would meet, or why it may not be."""
+    terms = batcher.terms
+    feed = batcher.chain.read_price(terms.price_feed_address, now, terms.price_feed_max_age_s)
+    try:
+        gas = Ether(batcher.chain.fees(terms.gas_ceiling_wei).cap_wei * GAS_OF_A_TRANSFER)
+    except FeesTooHigh as too_high:
+        return HeldBack("gas_too_dear", str(too_high))
+    amounts = _amounts(batcher, seen, feed)
+    if not amounts.payments or not amounts.ordered.is_positive():
+        return HeldBack("above_transfer_limit", f"no payment fits under the transfer limit {terms.guard.max_transfer}")
+    limits = batcher.exchange.range(batcher.exchange.pair)
+    if amounts.ordered < limits.minimum:  # below the minimum the exchange does not quote at all
+        return HeldBack(
+            "below_exchange_minimum",
+            f"the order of {amounts.ordered} is below the exchange's minimum {limits.minimum}",
+        )
+    quote = batcher.exchange.estimate(batcher.exchange.pair, amounts.ordered)
+    market = Market(feed, quote.expected, limits.minimum, limits.maximum, gas)
+    return held_back(amounts, market, terms) or (amounts, market)
+
+
+def _amounts(batcher: Batcher, seen: _Seen, feed: Price) -> Amounts:
+    if batcher.terms.funding == "received":
+        return amounts_received(seen.pending, seen.dust, batcher.terms)
+    # The exchange does not quote the reverse direction in the standard flow, so its price is read off a probe of
+    # about the size of the order.
+    probe = min(feed.ether_for(seen.total), batcher.terms.guard.max_transfer)
+    return amounts_quoted(seen.pending, batcher.exchange.quote_price(batcher.exchange.pair, probe), batcher.terms)
+
+
+def _tell(batcher: Batcher, held: HeldBack, now: datetime) -> None:
+    """One alert a day and rule: a guard that holds for hours is one trouble, not one per tick."""
+    alert = Alert("batch_held_back", held.code, held.reason, {"dedupe": now.date().isoformat()})
+    with batcher.database.transaction() as conn:
+        raise_alert(conn, SERVICE, alert, now)
+    log.warning("batch_held_back", code=held.code, reason=held.reason)

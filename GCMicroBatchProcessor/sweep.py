@@ -1,0 +1,123 @@
+"""Looks for what was lost: messages that never became tasks, and batches in which nothing happened in time.
+
+Every step is one that a handler could have taken; taking it again is harmless. At most one order is asked for in a
+sweep, because an order is an outside effect.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from shared.db import Alert, raise_alert
+from shared.lifecycle import BatchState, Broken, OrderState, Refused
+from shared.lifecycle import facts as f
+from shared.money import Ether
+from shared.telemetry import get_logger
+
+from . import store
+from .batcher import MOST_ORDER_ATTEMPTS, REDRIVE_AFTER, SERVICE, Batcher
+from .distribute import distribute
+from .form_batch import intend_order
+from .open_order import give_up_attempt, open_order, park_batch, put_pay_batch
+
+log = get_logger()
+
+_MOST_BATCHES: Final = 100
+_OUTBOX_GRACE: Final = timedelta(seconds=30)  # the handler itself makes its tasks at once; later than this, it died
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What a sweep did."""
+
+    tasks_made: int
+    batches_redriven: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    batch_conversion_id: UUID
+    order_id: int
+    amount: Ether
+
+
+def sweep(batcher: Batcher, now: datetime, trace: str) -> Swept:
+    """One sweep. Nothing it does depends on a task having been delivered."""
+    tasks_made = batcher.outbox.sweep(now, batcher.terms.limits.wait(_OUTBOX_GRACE))
+    with batcher.database.read() as conn:
+        late = store.batches_past_due(conn, now, _MOST_BATCHES)
+    order_asked = False
+    for batch_id, status in late:
+        if status is BatchState.PENDING:
+            if not order_asked:
+                order_asked = _try_order_again(batcher, batch_id, now, trace)
+        else:
+            _look_after_swap(batcher, batch_id, now, trace)
+    log.info("sweep_done", tasks_made=tasks_made, batches=len(late))
+    return Swept(tasks_made, len(late))
+
+
+def _try_order_again(batcher: Batcher, batch_id: UUID, now: datetime, trace: str) -> bool:
+    """Calls an attempt without an answer unknown and makes the next one. True when the exchange was asked."""
+    attempt = _next_attempt(batcher, batch_id, now, trace)
+    if attempt is None:
+        return False
+    open_order(batcher, attempt.batch_conversion_id, attempt.order_id, attempt.amount, now, trace)
+    return True
+
+
+def _next_attempt(batcher: Batcher, batch_id: UUID, now: datetime, trace: str) -> _Attempt | None:
+    with batcher.database.transaction() as conn:
+        batch = store.lock_batch(conn, batch_id)
+        if batch is None or batch.status is not BatchState.PENDING:
+            return None
+        attempts = store.lock_orders(conn, batch_id)
+        last = attempts[-1]
+        unclear = f.OrderUnclear("no answer was stored in time")
+        if last.status is OrderState.SENDING:
+            give_up_attempt(conn, batcher, last, unclear, None, now, trace)
+        if len(attempts) >= MOST_ORDER_ATTEMPTS:
+            reason = f"{len(attempts)} attempts to open an order had no clear answer"
+            park_batch(conn, batcher, batch, f.OrderAttemptsSpent(reason), now, trace)
+            return None
+        order_id = intend_order(conn, batcher, batch_id, last.attempt_no + 1, batch.ordered, now, trace)
+        store.postpone_batch(conn, batch_id, now + batcher.terms.limits.wait(REDRIVE_AFTER))
+    return _Attempt(batch_id, order_id, batch.ordered)
+
+
+def _look_after_swap(batcher: Batcher, batch_id: UUID, now: datetime, trace: str) -> None:
+    """A batch that waits for its swap: share out an arrival whose report was lost, or send a lost request again."""
+    with batcher.database.read() as conn:
+        arrived = store.arrival_of(conn, batch_id) is not None
+    if arrived:
+        _distribute_late(batcher, batch_id, now, trace)
+        return
+    message_ids = []
+    with batcher.database.transaction() as conn:
+        batch = store.lock_batch(conn, batch_id)
+        if batch is None or batch.status not in (BatchState.SWAPPING, BatchState.PARKED):
+            return
+        store.postpone_batch(conn, batch_id, now + batcher.terms.limits.wait(REDRIVE_AFTER))
+        adopted = [order for order in store.lock_orders(conn, batch_id) if order.status is OrderState.ADOPTED]
+        if adopted and store.request_of(conn, batch_id) is None:
+            order = adopted[0]
+            assert order.cn_api_id is not None
+            assert order.payin_address is not None
+            message_ids.append(
+                put_pay_batch(conn, batcher, batch_id, order.cn_api_id, order.amount, order.payin_address, now, trace)
+            )
+    batcher.outbox.flush(message_ids, now)
+
+
+def _distribute_late(batcher: Batcher, batch_id: UUID, now: datetime, trace: str) -> None:
+    """Shares out an arrival whose report was lost. What forbids it is told, and does not stop the sweep of others."""
+    try:
+        distribute(batcher, batch_id, now, trace)
+    except (Refused, Broken) as forbidden:
+        alert = Alert("distribution_forbidden", str(batch_id), str(forbidden), {"code": forbidden.code})
+        with batcher.database.transaction() as conn:
+            raise_alert(conn, SERVICE, alert, now)
+            store.postpone_batch(conn, batch_id, now + batcher.terms.limits.wait(REDRIVE_AFTER))

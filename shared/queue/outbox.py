@@ -1,0 +1,174 @@
+"""The outbox: a message is kept in the commit that decided it, its task is made after that commit.
+
+Nothing here decides anything. A task that could not be made costs time only: the row stays unsent and the service's
+sweep makes the task under the same name, so it is never made twice for one id.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final, Protocol
+from uuid import UUID
+
+from shared.db import Connection, Queries, Row
+from shared.lifecycle.reactions import Reaction, TryLater, Unknown
+from shared.messages import Edge, Message, decode_body, edge_named, encode_body
+from shared.queue.sealer import Sealer
+from shared.queue.sender import LONGEST_SCHEDULE, AlreadyExists, TaskSender
+from shared.telemetry import alert, current_trace, get_logger, new_trace
+
+_QUERIES: Final = Queries.load(Path(__file__).with_name("outbox.sql"))
+
+
+class Transactions(Protocol):
+    """What the outbox needs of the database (`shared.db.Database`)."""
+
+    def transaction(self) -> AbstractContextManager[Connection]:
+        """A transaction of its own."""
+        ...
+
+    def read(self) -> AbstractContextManager[Connection]:
+        """A consistent read."""
+        ...
+
+
+@dataclass(frozen=True)
+class Swept:
+    """What a sweep of the outbox did: tasks made, and messages that it looked at and that still wait."""
+
+    made: int
+    left: int
+
+
+class Outbox:
+    """The outbox of one service."""
+
+    def __init__(self, db: Transactions, sender: TaskSender, sealer: Sealer, new_id: Callable[[], UUID]) -> None:
+        self._db = db
+        self._sender = sender
+        self._sealer = sealer
+        self._new_id = new_id
+
+    def put(
+        self, conn: Connection, edge: Edge, message: Message, now: datetime, schedule_at: datetime | None = None
+    ) -> UUID:
+        """Keep `message` in the caller's transaction; give the returned id to `flush` after the commit.
+
+        `schedule_at`: when the task shall run (default: at once), at most 30 days ahead. Each call is a new message
+        with a new id: a re-drive is a new row, because a task's name stays blocked for about an hour.
+        """
+        if type(message) not in edge.messages:
+            raise ValueError(f"{edge.name} does not carry {type(message).__name__}")
+        if schedule_at is not None and schedule_at - now > LONGEST_SCHEDULE:
+            raise ValueError("a task can be scheduled at most 30 days ahead")
+        outbox_id = self._new_id()
+        _QUERIES.run(
+            conn,
+            "put",
+            id=outbox_id,
+            service=edge.producer,
+            edge=edge.name,
+            message_type=message.TYPE,
+            message_id=outbox_id.bytes,
+            body=encode_body(message),
+            trace=current_trace() or new_trace(),
+            now=now,
+            schedule_at=now if schedule_at is None else schedule_at,
+        )
+        return outbox_id
+
+    def flush(self, ids: Sequence[UUID], now: datetime) -> int:
+        """Make the tasks of messages that are committed; how many were made. Never raises a reaction.
+
+        Called by the handler after its commit and before its answer. The first message whose task service does not
+        answer ends it: what is left is the sweep's, so a caller waits about two seconds at most.
+        """
+        if not ids:
+            return 0
+        try:
+            with self._db.read() as conn:
+                rows = _QUERIES.all(conn, "unsent_of", ids=list(ids))
+        except Reaction as reaction:
+            get_logger().warning("task_not_made", code=reaction.code, reason=reaction.message)
+            return 0
+        return sum(self._make_tasks(rows, now))
+
+    def sweep(self, now: datetime, older_than_s: int, limit: int) -> Swept:
+        """Make the tasks of this service's messages that have waited for `older_than_s`; harmless to repeat.
+
+        Raises the database's reactions; a task service that does not answer ends the sweep without an error.
+        """
+        before = now - timedelta(seconds=older_than_s)
+        rows: list[Row] = []
+        with self._db.read() as conn:
+            for service in self._producers():
+                rows += _QUERIES.all(conn, "unsent_before", service=service, before=before, row_limit=limit)
+        made = sum(self._make_tasks(rows[:limit], now))
+        swept = Swept(made=made, left=len(rows) - made)
+        if rows:
+            get_logger().info("outbox_swept", made=swept.made, left=swept.left)
+        return swept
+
+    def unsent(self, now: datetime, older_than_s: int) -> int:
+        """How many messages of this service have waited for their task for `older_than_s`: age of work, for health."""
+        before = now - timedelta(seconds=older_than_s)
+        with self._db.read() as conn:
+            counts = [
+                _QUERIES.only(conn, "count_unsent", service=service, before=before)["unsent"]
+                for service in self._producers()
+            ]
+        return sum(counts)
+
+    def _producers(self) -> list[str]:
+        return sorted({edge.producer for edge in self._sealer.edges})
+
+    def _make_tasks(self, rows: Sequence[Row], now: datetime) -> Iterator[int]:
+        """1 for each task that is made and marked. Stops at the first sign that the task service is away."""
+        for row in rows:
+            try:
+                self._make_task(row, now)
+            except (TryLater, Unknown) as reaction:
+                get_logger().warning(
+                    "task_not_made", outbox_id=row["id"], edge=row["edge"], code=reaction.code, reason=reaction.message
+                )
+                return
+            except Reaction as broken:
+                # One message that can never be sent must not keep the others from being sent.
+                alert("task_unmakeable", outbox_id=row["id"], edge=row["edge"], code=broken.code, reason=broken.message)
+                continue
+            yield 1
+
+    def _make_task(self, row: Row, now: datetime) -> None:
+        edge = edge_named(row["edge"])
+        # Sealed now, for the time it will run: a task that is made again after hours is as fresh as a new one.
+        runs_at = max(row["schedule_at"], now)
+        message = decode_body(row["message_type"], row["body"])
+        parcel = self._sealer.parcel(edge, message, row["message_id"], issued_at=runs_at)
+        name = task_name(row["id"])
+        made = self._sender.create(
+            name=name,
+            queue=parcel.queue,
+            url=parcel.url,
+            body=parcel.body,
+            schedule_at=runs_at if runs_at > now else None,
+            audience=parcel.audience,
+            trace=row["trace"],
+        )
+        with self._db.transaction() as conn:
+            _QUERIES.run(conn, "mark_sent", id=row["id"], now=now, task_name=name)
+        event = "task_already_made" if isinstance(made, AlreadyExists) else "task_made"
+        get_logger().info(
+            event,
+            task=name,
+            queue=parcel.queue,
+            edge=edge.name,
+            kind=type(message).__name__,
+            in_s=int((runs_at - now).total_seconds()),
+        )
+
+
+def task_name(outbox_id: UUID) -> str:
+    """The name of the one task of an outbox row."""
+    return f"outbox-{outbox_id}"

@@ -1,0 +1,130 @@
+"""Where tasks are made, for whom, and the secrets that seal their messages.
+
+A service takes `TasksSettings` and one mixin per target that it sends to; the names are the predecessor's.
+"""
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, SecretStr
+from pydantic_settings import BaseSettings
+
+from shared.messages.keys import MIN_SECRET_BYTES
+
+_URL = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?")
+_QUEUE = re.compile(r"[A-Za-z0-9-]{1,100}")
+_PROJECT = re.compile(r"[a-z][a-z0-9-]{4,61}[a-z0-9]")
+_LOCATION = re.compile(r"[a-z]+-[a-z]+[0-9]+|local")
+_ENDPOINT = re.compile(r"([A-Za-z0-9.-]+|\[[0-9a-f:]+\]):[0-9]{1,5}")
+
+
+def _target_url(value: str) -> str:
+    if _URL.fullmatch(value) is None:
+        raise ValueError("must be an http(s) address without query, as https://service.example")
+    return value.rstrip("/")
+
+
+def _queue_name(value: str) -> str:
+    if _QUEUE.fullmatch(value) is None:
+        raise ValueError("must be a queue's short name: letters, digits and hyphens")
+    return value
+
+
+def _long_enough(value: SecretStr) -> SecretStr:
+    if len(value.get_secret_value().encode()) < MIN_SECRET_BYTES:
+        raise ValueError(f"must have at least {MIN_SECRET_BYTES} bytes")
+    return value
+
+
+def _project(value: str) -> str:
+    if _PROJECT.fullmatch(value) is None:
+        raise ValueError("must be a project id: 6 to 63 lower-case letters, digits and hyphens")
+    return value
+
+
+def _location(value: str) -> str:
+    if _LOCATION.fullmatch(value) is None:
+        raise ValueError("must be a location such as us-central1")
+    return value
+
+
+def _endpoint(value: str) -> str:
+    if value and _ENDPOINT.fullmatch(value) is None:
+        raise ValueError("must be host:port, or absent for Google's own")
+    return value
+
+
+TargetUrl = Annotated[str, AfterValidator(_target_url)]
+QueueName = Annotated[str, AfterValidator(_queue_name)]
+SigningKey = Annotated[SecretStr, AfterValidator(_long_enough)]
+
+
+class TasksSettings(BaseSettings):
+    """What every service that makes or receives tasks needs."""
+
+    cloud_tasks_project_id: Annotated[str, AfterValidator(_project)] = Field(description="project of the queues")
+    cloud_tasks_location: Annotated[str, AfterValidator(_location)] = Field(description="location of the queues")
+    cloud_tasks_endpoint: Annotated[str, AfterValidator(_endpoint)] = Field(
+        default="", description="host:port of a local task service, spoken to without TLS; absent: Google's"
+    )
+    success_url_signing_key: SigningKey = Field(description="secret of the fleet's own edges; seals and opens")
+    success_url_signing_key_previous: SigningKey | None = Field(
+        default=None, description="during a rotation: also opens, never seals"
+    )
+
+
+class UpstreamKeySettings(BaseSettings):
+    """The secret of the edge on which upstream asks for instant payouts; the conductor's only."""
+
+    tps_hostpay_signing_key: SigningKey = Field(description="secret shared with upstream")
+    tps_hostpay_signing_key_previous: SigningKey | None = Field(default=None, description="during a rotation")
+
+
+class ConductorUrl(BaseSettings):
+    """The conductor as a target."""
+
+    gchostpay1_url: TargetUrl = Field(description="the conductor's own URL, which is also its audience")
+
+
+class ConductorBatchTarget(ConductorUrl):
+    """Batches to pay, for the conductor."""
+
+    gchostpay1_batch_queue: QueueName = "gchostpay1-batch-queue"
+
+
+class ConductorResponseTarget(ConductorUrl):
+    """Results for the conductor, and its own later looks."""
+
+    gchostpay1_response_queue: QueueName = "gchostpay1-response-queue"
+
+
+class WatcherTarget(BaseSettings):
+    """Orders to look at, for the watcher."""
+
+    gchostpay2_url: TargetUrl = Field(description="the watcher's own URL, which is also its audience")
+    gchostpay2_queue: QueueName = "gchostpay2-status-check-queue"
+
+
+class ExecutorUrl(BaseSettings):
+    """The executor as a target."""
+
+    gchostpay3_url: TargetUrl = Field(description="the executor's own URL, which is also its audience")
+
+
+class ExecutorTarget(ExecutorUrl):
+    """Orders to pay, for the executor."""
+
+    gchostpay3_queue: QueueName = "gchostpay3-payment-exec-queue"
+
+
+class ExecutorRetryTarget(ExecutorUrl):
+    """The executor's own next steps."""
+
+    gchostpay3_retry_queue: QueueName = "gchostpay3-retry-queue"
+
+
+class BatcherTarget(BaseSettings):
+    """Results for the batcher."""
+
+    microbatch_url: TargetUrl = Field(description="the batcher's own URL, which is also its audience")
+    microbatch_response_queue: QueueName = "microbatch-response-queue"

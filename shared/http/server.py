@@ -9,7 +9,7 @@ from gunicorn.http import wsgi
 from gunicorn.workers.gthread import ThreadWorker
 
 from shared.http.entrance import new_reference
-from shared.telemetry import configure_logging
+from shared.telemetry import configure_logging, get_logger
 
 
 class FleetLogger(Logger):  # type: ignore[misc]
@@ -67,7 +67,7 @@ class FleetWorker(ThreadWorker):  # type: ignore[misc]
         try:
             client.sendall(head + body)
         except OSError:
-            self.log.debug("the caller left before the answer")
+            get_logger().debug("caller_left")
 
 
 class _SilentSocket:

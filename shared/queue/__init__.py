@@ -1,6 +1,6 @@
 """How one service gives another work to do: the outbox in the database, and the tasks made from it.
 
-Outbox:   `Outbox` (`put`, `flush`, `sweep`, `unsent`), `Swept`, `task_name`; `send_directly` for a service without database.
+Outbox:   `Outbox` (`put`, `flush`, `sweep`, `unsent`), `Swept`, `task_name`; `send_directly` (no database).
 Sender:   `TaskSender` (port), `CloudTasksSender` (the real one), `Made`, `AlreadyExists`.
 Sealing:  `Sealer`, `Destination`, `Parcel`, `destinations_from`, `keyring_from`.
 Errors:   `TaskNotMade` (TryLater), `TaskUnclear` (Unknown), `QueueUnusable` (Broken).

@@ -152,6 +152,7 @@ _OF_THE_ROOMS = {
     "message_refused": FAILED,
     "message_not_stored": ALERTED,
     "call_refused": FAILED,
+    "caller_left": WARNED,
     "call_postponed": LATER,
     "outcome_unknown": WARNED,
     "invariant_broken": ALERTED,

@@ -1,0 +1,34 @@
+"""What a service that talks to the exchange needs from its environment."""
+
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings
+
+
+class ExchangeSettings(BaseSettings):
+    """CHANGENOW_API_KEY and where to use it. The key goes into one HTTP header and prints as stars."""
+
+    changenow_api_key: SecretStr = Field(description="the partner key of the exchange account")
+    changenow_api_url: str = Field(default="https://api.changenow.io/v2", description="the exchange's API, version 2")
+    changenow_timeout_s: int = Field(
+        default=20, ge=1, le=60, description="how long one request to the exchange may take"
+    )
+
+    @field_validator("changenow_api_key")
+    @classmethod
+    def _fits_a_header(cls, value: SecretStr) -> SecretStr:
+        key = value.get_secret_value()
+        if not key or not key.isascii() or not key.isprintable() or key != key.strip():
+            raise ValueError("must be printable ASCII without spaces around it")
+        return value
+
+    @field_validator("changenow_api_url")
+    @classmethod
+    def _is_secure(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.username:
+            raise ValueError("must be an http(s) address without query and user")
+        if parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
+            raise ValueError("must be https: the key would travel in the clear")
+        return value.rstrip("/")

@@ -1,0 +1,94 @@
+"""One HTTP request to the exchange: bounded in time and size, without redirects, and its answer as a value.
+
+The key travels in one header and is nowhere else. Exceptions of the HTTP client carry the whole request, so none of
+them leaves this module, not even as the cause of ours.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http.cookiejar import DefaultCookiePolicy
+from typing import Final
+
+import requests
+from pydantic import SecretStr
+
+KEY_HEADER: Final = "x-changenow-api-key"
+MOST_BYTES: Final = 262_144
+_CHUNK_BYTES: Final = 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """An HTTP status and a complete body."""
+
+    status: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class NotAnswered:
+    """No complete answer; `maybe_sent` False only if the request certainly never reached the exchange."""
+
+    reason: str
+    maybe_sent: bool
+
+
+class Wire:
+    """The connection to one exchange account."""
+
+    def __init__(self, url: str, api_key: SecretStr) -> None:
+        self._url = url.rstrip("/")
+        self._api_key = api_key
+        self._session = requests.Session()
+        # Cookies would make one request depend on another.
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+
+    def __repr__(self) -> str:
+        return f"Wire({self._url})"
+
+    def get(self, path: str, query: Mapping[str, str], timeout_s: float) -> Answered | NotAnswered:
+        return self._ask("GET", path, timeout_s, query=query)
+
+    def post(self, path: str, body: Mapping[str, str], timeout_s: float) -> Answered | NotAnswered:
+        return self._ask("POST", path, timeout_s, body=body)
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        timeout_s: float,
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, str] | None = None,
+    ) -> Answered | NotAnswered:
+        deadline_s = time.monotonic() + timeout_s
+        try:
+            with self._session.request(
+                method,
+                self._url + path,
+                params=query,
+                json=body,
+                headers={KEY_HEADER: self._api_key.get_secret_value(), "Accept": "application/json"},
+                timeout=timeout_s,
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                return _whole_answer(response, deadline_s)
+        except requests.ConnectTimeout:
+            return NotAnswered("no connection in time", maybe_sent=False)
+        except (requests.RequestException, OSError) as error:
+            return NotAnswered(type(error).__name__, maybe_sent=True)
+
+
+def _whole_answer(response: requests.Response, deadline_s: float) -> Answered | NotAnswered:
+    body = bytearray()
+    # A body that trickles never trips the client's own time-out, which counts from byte to byte.
+    for chunk in response.iter_content(_CHUNK_BYTES):
+        body += chunk
+        if len(body) > MOST_BYTES:
+            return NotAnswered("the answer is too large", maybe_sent=True)
+        if time.monotonic() > deadline_s:
+            return NotAnswered("the answer took too long", maybe_sent=True)
+    return Answered(response.status_code, bytes(body))

@@ -1,0 +1,239 @@
+"""`gcpay`: the command line of the fleet. Each verb says what it will do, does it, and leaves with a true exit code."""
+
+import sys
+import traceback
+from importlib.util import find_spec
+from pathlib import Path
+from types import TracebackType
+
+import click
+
+from shared.lifecycle.reactions import Broken, Reaction, Refused
+from shared.ops.exits import Exit, Leave
+
+ROOT = Path(__file__).resolve().parents[2]
+
+_SECTIONS = {
+    "See it run": ["demo", "up"],
+    "Prove it": ["test", "check"],
+    "Operate it": ["config", "books"],
+}
+_EXAMPLES = [
+    ("gcpay demo", "three payments become one swap and three shares"),
+    ("gcpay demo --deliver 12", "the same, every payment posted twelve times at once"),
+    ("gcpay demo --json | jq .books", "the result for a program"),
+    ("gcpay up", "keep the sandbox running and print its URLs"),
+    ("gcpay test", "everything that has to be true, from lint to the whole fleet"),
+    ("gcpay test tests/unit -k money", "some of the tests; what follows goes to pytest"),
+    ("gcpay config GCHostPay3", "the settings of one service"),
+    ("gcpay books check", "do the books balance?"),
+]
+
+
+class _Sections(click.Group):
+    """Help in sections, with examples and the meaning of the exit codes."""
+
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for title, names in _SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name, self.commands[name].get_short_help_str(90)) for name in names])
+        with formatter.section("Examples"):
+            formatter.write_dl(_EXAMPLES)
+        with formatter.section("Exit codes"):
+            formatter.write_dl([(str(code.value), code.meaning) for code in Exit])
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        return [name for names in _SECTIONS.values() for name in names]
+
+
+@click.group(
+    cls=_Sections,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
+)
+@click.pass_context
+def gcpay(ctx: click.Context) -> None:
+    """Small crypto payments in, one swap, exact USDT shares out.
+
+    Every verb explains itself: gcpay VERB --help.
+    """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+@gcpay.command()
+@click.option(
+    "--payments",
+    "payments_file",
+    type=click.Path(exists=True, dir_okay=False, readable=True, path_type=Path),
+    help="JSON lines of webhook bodies. Default: three payments of 50, 30 and 20 USD.",
+)
+@click.option("--threshold", default="80", show_default=True, metavar="USD", help="Pending total that makes a batch.")
+@click.option("--fee", default="15", show_default=True, metavar="PERCENT", help="What the platform keeps.")
+@click.option(
+    "--exchange-pays",
+    metavar="USDT",
+    help="Quote and payout of the first batch. Default: the sandbox's price less 3 %.",
+)
+@click.option(
+    "--deliver",
+    type=click.IntRange(1, 200),
+    default=3,
+    show_default=True,
+    metavar="N",
+    help="Post each payment N times at once.",
+)
+@click.option("--instant", is_flag=True, help="Also one instant payout, with a token as an upstream would send it.")
+@click.option("--json", "as_json", is_flag=True, help="Only JSON on standard output.")
+def demo(
+    payments_file: Path | None,
+    threshold: str,
+    fee: str,
+    exchange_pays: str | None,
+    deliver: int,
+    instant: bool,
+    as_json: bool,
+) -> None:
+    """Take payments through the whole fleet to distributed USDT, and show every step.
+
+    A real PostgreSQL, a real chain, five real services, on free ports; nothing is left behind. Several demos may run
+    at once.
+    """
+    _require_sandbox("demo")
+    from shared.sandbox.demo import DemoOptions, run_demo
+
+    options = DemoOptions.parse(
+        payments_file=payments_file,
+        threshold=threshold,
+        fee=fee,
+        exchange_pays=exchange_pays,
+        deliver=deliver,
+        instant=instant,
+    )
+    sys.exit(run_demo(ROOT, options, as_json=as_json))
+
+
+@gcpay.command()
+@click.option("--port", type=click.IntRange(1024, 65000), default=8600, show_default=True, help="First port of all.")
+@click.option("--threshold", default="20", show_default=True, metavar="USD", help="Pending total that makes a batch.")
+@click.option("--fee", default="15", show_default=True, metavar="PERCENT", help="What the platform keeps.")
+@click.option("--every", type=click.IntRange(0, 3600), default=30, show_default=True, metavar="SECONDS",
+              help="How often the scheduler ticks; 0: only when told to.")  # fmt: skip
+def up(port: int, threshold: str, fee: str, every: int) -> None:
+    """Keep the sandbox running on fixed ports; print its URLs and ready-made commands. Ctrl-C ends it."""
+    _require_sandbox("up")
+    from shared.sandbox.up import UpOptions, run_up
+
+    sys.exit(run_up(ROOT, UpOptions.parse(first_port=port, threshold=threshold, fee=fee, tick_every_s=every)))
+
+
+@gcpay.command(context_settings={"ignore_unknown_options": True})
+@click.option("--fast", is_flag=True, help="Only the tests that start no fleet; no checks before them.")
+@click.argument("pytest_args", nargs=-1, type=click.UNPROCESSED)
+def test(fast: bool, pytest_args: tuple[str, ...]) -> None:
+    """Run the checks, then the tests on both cores; end with "N passed, N failed".
+
+    Paths and options after the verb go to pytest: gcpay test tests/unit -k money
+    """
+    _require_sandbox("test")
+    from shared.ops.tests import run_tests
+
+    sys.exit(run_tests(ROOT, list(pytest_args), fast=fast))
+
+
+@gcpay.command()
+@click.option("--fix", is_flag=True, help="Format the code and mend what ruff can mend safely, then check.")
+def check(fix: bool) -> None:
+    """Check format, lint, types, import directions and the project's own rules; one line each."""
+    _require_sandbox("check")
+    from shared.ops.checks import run_checks
+
+    sys.exit(run_checks(ROOT, fix=fix))
+
+
+@gcpay.command()
+@click.argument("service", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Only JSON on standard output.")
+def config(service: str | None, as_json: bool) -> None:
+    """List every setting: unit, range, default, what it is for; secrets are never shown.
+
+    The last column tells what the environment of this command sets.
+    """
+    from shared.ops.settings_table import show_settings
+
+    show_settings(service, as_json=as_json)
+
+
+@gcpay.group(invoke_without_command=True)
+@click.option("--json", "as_json", is_flag=True, help="Only JSON on standard output.")
+@click.pass_context
+def books(ctx: click.Context, as_json: bool) -> None:
+    """Show what stands in every account, per asset.
+
+    Whose: the fleet that the environment names (DATABASE_HOST or CLOUD_SQL_CONNECTION_NAME, and what belongs to
+    it), else the sandbox that gcpay up runs here.
+    """
+    ctx.obj = as_json
+    if ctx.invoked_subcommand is None:
+        from shared.ops.books_report import show_totals
+
+        show_totals(ROOT, as_json=as_json)
+
+
+@books.command("check")
+@click.pass_obj
+def books_check(as_json: bool) -> None:
+    """Does every asset sum to zero, and does the wallet on chain hold what the books say?"""
+    from shared.ops.books_report import check_books
+
+    sys.exit(check_books(ROOT, as_json=as_json))
+
+
+def _require_sandbox(verb: str) -> None:
+    """Production has neither the sandbox nor the tools of the tests, and says so instead of a traceback."""
+    if find_spec("shared.sandbox") is None:
+        raise Leave(
+            f"`gcpay {verb}` needs the sandbox, which is not part of a production image; run it in a checkout.",
+            Exit.UNAVAILABLE,
+        )
+
+
+def main() -> None:
+    """Run the command line and leave with an exit code of `Exit`."""
+    sys.excepthook = _leave_with_70
+    try:
+        gcpay.main(prog_name="gcpay", standalone_mode=False)
+    except click.exceptions.Exit as leaving:
+        sys.exit(leaving.exit_code)
+    except click.ClickException as refusal:
+        refusal.show()
+        sys.exit(Exit.USAGE)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Stopped.", err=True)
+        sys.exit(Exit.INTERRUPTED)
+    except Leave as leaving:
+        click.echo(leaving.sentence, err=True)
+        sys.exit(leaving.code)
+    except Reaction as reaction:
+        click.echo(reaction.message, err=True)
+        sys.exit(_exit_of(reaction))
+    except BrokenPipeError:
+        # The reader of our output has left (`gcpay books | head`); Python must not complain while it flushes.
+        sys.stdout = None
+        sys.exit(Exit.OK)
+
+
+def _exit_of(reaction: Reaction) -> Exit:
+    if isinstance(reaction, Refused):
+        return Exit.USAGE
+    return Exit.INTERNAL if isinstance(reaction, Broken) else Exit.TRY_LATER
+
+
+def _leave_with_70(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Show the traceback of a fault of our own and leave with its code; Python would say 1, which means "no" here."""
+    traceback.print_exception(kind, error, trace)
+    sys.exit(Exit.INTERNAL)
+
+
+if __name__ == "__main__":
+    main()

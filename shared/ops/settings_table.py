@@ -1,0 +1,119 @@
+"""`gcpay config`: every setting of every service, read from the classes that the services themselves start with."""
+
+import importlib
+import json
+import os
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, get_args
+
+import click
+
+from shared.ops.exits import Exit, Leave
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+    from pydantic_settings import BaseSettings
+
+SERVICES = ("GCAccumulator", "GCMicroBatchProcessor", "GCHostPay1", "GCHostPay2", "GCHostPay3")
+_STARS = "********"
+_UNITS = {
+    "_s": "seconds", "_ms": "milliseconds", "_h": "hours", "_usd": "USD", "_eth": "ETH", "_wei": "wei",
+    "_gwei": "gwei", "_percent": "percent", "_bytes": "bytes", "_url": "URL", "_urls": "URLs", "_decimals": "digits",
+}  # fmt: skip
+_BOUNDS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<", "min_length": "length >=", "max_length": "length <=",
+           "pattern": "matches"}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One row of the table. `default` is None when start-up fails without a value; `value` is masked if secret."""
+
+    service: str
+    name: str
+    kind: str
+    range: str
+    default: str | None
+    secret: bool
+    purpose: str
+    value: str | None
+
+
+def show_settings(service: str | None, *, as_json: bool) -> None:
+    """Print the settings of one service or of all; an unknown service is one clear sentence."""
+    if service is not None and service not in SERVICES:
+        raise Leave(f"There is no service {service!r}; there are {', '.join(SERVICES)}.", Exit.USAGE)
+    settings = [each for name in SERVICES if service in (None, name) for each in settings_of(name)]
+    if as_json:
+        click.echo(json.dumps([asdict(each) for each in settings], indent=2))
+    else:
+        _print_table(settings)
+
+
+def settings_of(service: str) -> list[Setting]:
+    """Read what a service takes from its environment, in the order of its class."""
+    # By name, because shared never imports a service.
+    found: type[BaseSettings] = importlib.import_module(f"{service}.settings").Settings
+    return [_setting(service, name, info) for name, info in found.model_fields.items()]
+
+
+def _setting(service: str, name: str, info: "FieldInfo") -> Setting:
+    from shared.http.settings import environment_name
+
+    variable = environment_name(name, info)
+    secret = "Secret" in str(info.annotation)
+    value = os.environ.get(variable)
+    return Setting(
+        service=service,
+        name=variable,
+        kind=_kind(name, info.annotation),
+        range=_range(info),
+        default=None if info.is_required() else _default(info, secret=secret),
+        secret=secret,
+        purpose=info.description or "",
+        value=_STARS if secret and value else value,
+    )
+
+
+def _kind(name: str, annotation: Any) -> str:
+    """The unit when the name says one, else the type in plain words."""
+    for suffix in sorted(_UNITS, key=len, reverse=True):
+        if name.lower().endswith(suffix):
+            return _UNITS[suffix]
+    parts = [part for part in (get_args(annotation) or (annotation,)) if part is not type(None)]
+    return " | ".join(getattr(part, "__name__", str(part)) for part in parts).replace("SecretStr", "str")
+
+
+def _range(info: "FieldInfo") -> str:
+    bounds = [
+        f"{sign} {getattr(constraint, name)}"
+        for constraint in info.metadata
+        for name, sign in _BOUNDS.items()
+        if getattr(constraint, name, None) is not None
+    ]
+    return ", ".join(bounds)
+
+
+def _default(info: "FieldInfo", *, secret: bool) -> str:
+    value = info.get_default(call_default_factory=False)
+    if value is None or value == "":
+        return "(none)"
+    return _STARS if secret else ", ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
+
+
+def _print_table(settings: list[Setting]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(soft_wrap=False)
+    # In a pipe a row stays a row: nothing is cut or folded at 80 columns that nobody has.
+    console = console if console.is_terminal else Console(width=240)
+    for service in dict.fromkeys(each.service for each in settings):
+        table = Table(
+            "setting", "unit or type", "range", "default", "now", "what it is for", title=service, title_justify="left"
+        )
+        for each in settings:
+            if each.service == service:
+                name = f"{each.name} (secret)" if each.secret else each.name
+                default = "required" if each.default is None else each.default
+                table.add_row(name, each.kind, each.range, default, each.value or "", each.purpose)
+        console.print(table)

@@ -1,0 +1,1 @@
+"""The core and the pure parts, table-driven, in milliseconds: no database, no network, no patches."""

@@ -47,6 +47,9 @@ from shared.money import Ether, MoneyError, Price, Tether
 READ_BUDGET_S: Final = 8.0  # all tries of one read together; a task has other things to do
 _TRIES: Final = 4
 _LEAST_TRY_S: Final = 0.5
+_FIRST_WAIT_S: Final = 0.2
+_LONGEST_WAIT_S: Final = 2.0
+_JITTER_S: Final = 0.3
 _OK: Final = 200
 _PRICE_DECIMALS: Final = 8
 
@@ -183,7 +186,12 @@ class ChangeNow:
         deadline_s = time.monotonic() + READ_BUDGET_S
         try:
             for attempt in stamina.retry_context(
-                on=_AskAgain, attempts=_TRIES, timeout=READ_BUDGET_S, wait_initial=0.2, wait_max=2.0, wait_jitter=0.3
+                on=_AskAgain,
+                attempts=_TRIES,
+                timeout=READ_BUDGET_S,
+                wait_initial=_FIRST_WAIT_S,
+                wait_max=_LONGEST_WAIT_S,
+                wait_jitter=_JITTER_S,
             ):
                 with attempt:
                     return self._usable(path, query, deadline_s)

@@ -25,7 +25,7 @@ class FakeTask:
 class FakeTaskSender:
     """A task service in memory (port `shared.queue.TaskSender`): named once, and it can go wrong on command.
 
-    `tasks` are those made, in order. Names stay taken after a task is done, as Cloud Tasks keeps them for about an hour.
+    `tasks` are those made, in order. Names stay taken after a task is done, as the real ones for an hour.
     """
 
     def __init__(self) -> None:

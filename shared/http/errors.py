@@ -17,11 +17,16 @@ UNEXPECTED_SENTENCE = "The call failed for a reason that is ours; the reference 
 def sentence_for_caller(error: Reaction) -> str:
     """A refusal in its own words; for everything else a fixed sentence, so that no inner detail leaves the service."""
     if isinstance(error, Refused):
-        return error.message
+        return as_sentence(error.message)
     for kind, sentence in _TOLD_TO_CALLER:
         if isinstance(error, kind):
             return sentence
     return UNEXPECTED_SENTENCE
+
+
+def as_sentence(text: str) -> str:
+    """The text with a capital and a full stop; rooms write their errors as parts of a line or as sentences."""
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
 
 
 class BodyRefused(Refused):

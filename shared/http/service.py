@@ -15,7 +15,8 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from flask import Flask, Response, request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, NotFound
+from werkzeug.routing import RequestRedirect
 
 from shared.http.entrance import Entrance, new_reference
 from shared.http.health import Component, Health
@@ -142,6 +143,8 @@ def _json(body: Json, status: int) -> Response:
 
 
 def _with_headers(response: Response) -> Response:
+    if isinstance(request.routing_exception, RequestRedirect):
+        response = _framework_error(NotFound())  # never send a caller elsewhere, least of all on the framework's page
     for name, value in _HEADERS.items():
         response.headers[name] = value
     environ = request.environ

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, NoReturn
 
-from shared.chain.address import AddressError, normalize_address
+from shared.chain.address import to_checksum
 from shared.http import JsonNumber
 from shared.lifecycle import Refused
 from shared.money import Ether, MoneyError, Usd
@@ -190,9 +190,9 @@ def _wallet(body: Mapping[str, JsonValue], network: str) -> str:
     if network not in _EVM_NETWORKS:
         return wallet
     try:
-        return normalize_address(wallet)
-    except AddressError as error:
-        raise BadField("wallet_address", str(error)) from error
+        return to_checksum(wallet)
+    except ValueError as error:
+        raise BadField("wallet_address", "must be an Ethereum address with a right checksum") from error
 
 
 def _timestamp(body: Mapping[str, JsonValue]) -> str:

@@ -35,6 +35,7 @@ class Terms:
     result_band: Percent
     exchange_decimals: int
     gas_ceiling_wei: int
+    key_alias: str
     payout_address: str
     refund_address: str
     price_feed_address: str

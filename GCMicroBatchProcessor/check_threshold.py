@@ -12,6 +12,7 @@ from uuid import UUID
 
 from shared.chain.trouble import FeesTooHigh
 from shared.db import Alert, raise_alert
+from shared.exchange import ETH_TO_USDT, QuoteRefused
 from shared.money import Ether, Price, Usd
 from shared.telemetry import get_logger
 
@@ -85,7 +86,7 @@ def _tick(batcher: Batcher, seen: _Seen, now: datetime, trace: str) -> Tick:
         return Tick(seen.total, threshold, "below_threshold", f"{missing} more is needed to reach the threshold")
     if seen.paused is not None:
         return Tick(seen.total, threshold, "paused", f"batching is paused: {seen.paused}")
-    planned = _plan(batcher, seen, now)
+    planned = _planned(batcher, seen, now)
     if isinstance(planned, HeldBack):
         _tell(batcher, planned, now)
         return Tick(seen.total, threshold, planned.code, planned.reason)
@@ -107,24 +108,31 @@ def _tick(batcher: Batcher, seen: _Seen, now: datetime, trace: str) -> Tick:
     )
 
 
+def _planned(batcher: Batcher, seen: _Seen, now: datetime) -> tuple[Amounts, Market] | HeldBack:
+    """A clear no from the fee market or the exchange is a reason to wait, not a failure of the tick."""
+    try:
+        return _plan(batcher, seen, now)
+    except FeesTooHigh as too_high:
+        return HeldBack("gas_too_dear", too_high.message)
+    except QuoteRefused as refused:
+        return HeldBack("exchange_quotes_nothing", refused.message)
+
+
 def _plan(batcher: Batcher, seen: _Seen, now: datetime) -> tuple[Amounts, Market] | HeldBack:
     """What would be ordered and the market it would meet, or why it may not be."""
     terms = batcher.terms
     feed = batcher.chain.read_price(terms.price_feed_address, now, terms.price_feed_max_age_s)
-    try:
-        gas = Ether(batcher.chain.fees(terms.gas_ceiling_wei).cap_wei * GAS_OF_A_TRANSFER)
-    except FeesTooHigh as too_high:
-        return HeldBack("gas_too_dear", str(too_high))
+    gas = Ether(batcher.chain.fees(terms.gas_ceiling_wei).cap_wei * GAS_OF_A_TRANSFER)
     amounts = _amounts(batcher, seen, feed)
     if not amounts.payments or not amounts.ordered.is_positive():
         return HeldBack("above_transfer_limit", f"no payment fits under the transfer limit {terms.guard.max_transfer}")
-    limits = batcher.exchange.range(batcher.exchange.pair)
+    limits = batcher.exchange.range(ETH_TO_USDT)
     if amounts.ordered < limits.minimum:  # below the minimum the exchange does not quote at all
         return HeldBack(
             "below_exchange_minimum",
             f"the order of {amounts.ordered} is below the exchange's minimum {limits.minimum}",
         )
-    quote = batcher.exchange.estimate(batcher.exchange.pair, amounts.ordered)
+    quote = batcher.exchange.estimate(ETH_TO_USDT, amounts.ordered)
     market = Market(feed, quote.expected, limits.minimum, limits.maximum, gas)
     return held_back(amounts, market, terms) or (amounts, market)
 
@@ -135,7 +143,7 @@ def _amounts(batcher: Batcher, seen: _Seen, feed: Price) -> Amounts:
     # The exchange does not quote the reverse direction in the standard flow, so its price is read off a probe of
     # about the size of the order.
     probe = min(feed.ether_for(seen.total), batcher.terms.guard.max_transfer)
-    return amounts_quoted(seen.pending, batcher.exchange.quote_price(batcher.exchange.pair, probe), batcher.terms)
+    return amounts_quoted(seen.pending, batcher.exchange.quote_price(ETH_TO_USDT, probe), batcher.terms)
 
 
 def _tell(batcher: Batcher, held: HeldBack, now: datetime) -> None:

@@ -133,7 +133,7 @@ def intend_order(
         amount=amount,
         payout_address=batcher.terms.payout_address,
         refund_address=batcher.terms.refund_address,
-        key_alias=batcher.exchange.key_alias,
+        key_alias=batcher.terms.key_alias,
     )
     order_id = store.insert_order(conn, order, now, decision.due_at)
     record_decision(

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from shared.books import batch_released, post
 from shared.db import Alert, Connection, raise_alert, record_decision, record_decisions
-from shared.exchange import Created, OrderMismatch, OrderRequest, RefusedByExchange, Unclear
+from shared.exchange import ETH_TO_USDT, Created, Order, OrderMismatch, OrderRequest, RefusedByExchange, Unclear
 from shared.lifecycle import BatchState, Machine, OrderState, PaymentState, decide
 from shared.lifecycle import facts as f
 from shared.messages import BATCHER_TO_CONDUCTOR, PayBatch
@@ -43,22 +43,22 @@ def open_order(batcher: Batcher, batch_id: UUID, order_id: int, amount: Ether, n
     it unknown and goes on.
     """
     request = OrderRequest(
-        pair=batcher.exchange.pair,
+        pair=ETH_TO_USDT,
         amount=amount,
         payout_address=batcher.terms.payout_address,
         refund_address=batcher.terms.refund_address,
     )
     answer = batcher.exchange.create(request)
     match answer:
-        case Created():
-            return _adopt(batcher, batch_id, order_id, answer, now, trace)
+        case Created(order=order):
+            return _adopt(batcher, batch_id, order_id, order, now, trace)
         case RefusedByExchange(kind=kind, message=message):
             return _refuse(
                 batcher, batch_id, order_id, f"the exchange refused the order: {kind}: {message}", now, trace
             )
-        case OrderMismatch(cn_api_id=cn_api_id, mismatches=mismatches):
-            reason = f"the exchange's answer contradicts the request: {', '.join(mismatches)}"
-            return _give_up(batcher, batch_id, order_id, f.OrderAnsweredWrongly(reason), cn_api_id, now, trace)
+        case OrderMismatch(cn_api_id=cn_api_id):
+            wrong = f.OrderAnsweredWrongly(f"the exchange's answer contradicts the request: {answer.reason}")
+            return _give_up(batcher, batch_id, order_id, wrong, cn_api_id, now, trace)
         case Unclear(reason=why):
             fact = f.OrderUnclear(f"the exchange's answer is unclear: {why}")
             return _give_up(batcher, batch_id, order_id, fact, None, now, trace)
@@ -66,29 +66,27 @@ def open_order(batcher: Batcher, batch_id: UUID, order_id: int, amount: Ether, n
             assert_never(answer)
 
 
-def _adopt(batcher: Batcher, batch_id: UUID, order_id: int, created: Created, now: datetime, trace: str) -> Opened:
+def _adopt(batcher: Batcher, batch_id: UUID, order_id: int, order: Order, now: datetime, trace: str) -> Opened:
     limits = batcher.terms.limits
     with batcher.database.transaction() as conn:
         batch, attempt = _locked(conn, batch_id, order_id)
         answered = decide(Machine.ORDER, attempt.status, f.OrderAnswered(), now, limits)
-        evidence = {"cn_api_id": created.cn_api_id, "payin_address": created.payin_address}
+        evidence = {"cn_api_id": order.cn_api_id, "payin_address": order.payin_address}
         record_decision(conn, answered, str(order_id), now, trace, evidence)
         if answered.after is not OrderState.CREATED:
             # A sweep called this attempt unknown while the answer was on its way: the order is real and never funded.
-            _note_order(conn, order_id, OrderState.ABANDONED, created, "its answer came after it was given up", now)
+            _note_order(conn, order_id, OrderState.ABANDONED, order, "its answer came after it was given up", now)
             return Opened(None, "the answer came too late; a later attempt goes on")
         adopted = decide(Machine.ORDER, OrderState.CREATED, f.OrderAdopted(), now, limits)
         swapping = decide(Machine.BATCH, batch.status, f.OrderAdoptedForBatch(), now, limits)
-        _note_order(conn, order_id, OrderState.ADOPTED, created, None, now)
+        _note_order(conn, order_id, OrderState.ADOPTED, order, None, now)
         store.set_batch(conn, batch_id, BatchState.SWAPPING, None, now, now + limits.wait(REDRIVE_AFTER))
         record_decision(conn, adopted, str(order_id), now, trace, evidence)
         record_decision(conn, swapping, str(batch_id), now, trace, {"order_id": order_id, **evidence})
-        message_id = put_pay_batch(
-            conn, batcher, batch_id, created.cn_api_id, attempt.amount, created.payin_address, now, trace
-        )
+        message_id = put_pay_batch(conn, batcher, batch_id, order.cn_api_id, attempt.amount, order.payin_address, now)
     batcher.outbox.flush([message_id], now)
-    log.info("batch_swapping", batch=str(batch_id), cn_api_id=created.cn_api_id, ordered=attempt.amount)
-    return Opened(created.cn_api_id, "the order is adopted")
+    log.info("batch_swapping", batch=str(batch_id), cn_api_id=order.cn_api_id, ordered=attempt.amount)
+    return Opened(order.cn_api_id, "the order is adopted")
 
 
 def put_pay_batch(
@@ -99,7 +97,6 @@ def put_pay_batch(
     amount: Ether,
     payin_address: str,
     now: datetime,
-    trace: str,
 ) -> UUID:
     """Writes the message that asks the conductor to have the order paid. A repeat is absorbed by the conductor."""
     message = PayBatch(
@@ -110,7 +107,7 @@ def put_pay_batch(
         amount_wei=amount.wei,
         payin_address=payin_address,
     )
-    return batcher.outbox.put(conn, BATCHER_TO_CONDUCTOR, message, now, trace=trace)
+    return batcher.outbox.put(conn, BATCHER_TO_CONDUCTOR, message, now)
 
 
 def _refuse(batcher: Batcher, batch_id: UUID, order_id: int, reason: str, now: datetime, trace: str) -> Opened:
@@ -229,7 +226,7 @@ def _locked(conn: Connection, batch_id: UUID, order_id: int) -> tuple[Batch, Ord
 
 
 def _note_order(
-    conn: Connection, order_id: int, status: OrderState, created: Created, reason: str | None, now: datetime
+    conn: Connection, order_id: int, status: OrderState, order: Order, reason: str | None, now: datetime
 ) -> None:
     store.set_order(
         conn,
@@ -238,7 +235,7 @@ def _note_order(
         now,
         None,
         reason=reason,
-        cn_api_id=created.cn_api_id,
-        payin_address=created.payin_address,
-        expected_to_text=created.expected_text,
+        cn_api_id=order.cn_api_id,
+        payin_address=order.payin_address,
+        expected_to_text=order.expected_to_text,
     )

@@ -7,7 +7,7 @@ sweep, because an order is an outside effect.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -26,7 +26,8 @@ from .open_order import give_up_attempt, open_order, park_batch, put_pay_batch
 log = get_logger()
 
 _MOST_BATCHES: Final = 100
-_OUTBOX_GRACE: Final = timedelta(seconds=30)  # the handler itself makes its tasks at once; later than this, it died
+OUTBOX_GRACE_S: Final = 30  # the handler itself makes its tasks at once; later than this, it died
+MOST_MESSAGES: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class _Attempt:
 
 def sweep(batcher: Batcher, now: datetime, trace: str) -> Swept:
     """One sweep. Nothing it does depends on a task having been delivered."""
-    tasks_made = batcher.outbox.sweep(now, batcher.terms.limits.wait(_OUTBOX_GRACE))
+    tasks_made = batcher.outbox.sweep(now, OUTBOX_GRACE_S // batcher.terms.limits.time_scale, MOST_MESSAGES).made
     with batcher.database.read() as conn:
         late = store.batches_past_due(conn, now, _MOST_BATCHES)
     order_asked = False
@@ -107,7 +108,7 @@ def _look_after_swap(batcher: Batcher, batch_id: UUID, now: datetime, trace: str
             assert order.cn_api_id is not None
             assert order.payin_address is not None
             message_ids.append(
-                put_pay_batch(conn, batcher, batch_id, order.cn_api_id, order.amount, order.payin_address, now, trace)
+                put_pay_batch(conn, batcher, batch_id, order.cn_api_id, order.amount, order.payin_address, now)
             )
     batcher.outbox.flush(message_ids, now)
 

@@ -33,6 +33,8 @@ GRANT UPDATE (share_usdt_units, live) ON batch_member TO gcpay_batcher;
 GRANT SELECT, INSERT ON exchange_order TO gcpay_batcher;
 GRANT UPDATE (order_status, reason, cn_api_id, payin_address, expected_to_text, exchange_status, sent_at, updated_at, due_at) ON exchange_order TO gcpay_batcher;
 GRANT SELECT, INSERT ON threshold_check TO gcpay_batcher;
+GRANT INSERT ON pause TO gcpay_batcher; -- a result outside its band pauses new batches
+GRANT UPDATE (reason, paused_by, paused_at, expires_at) ON pause TO gcpay_batcher;
 GRANT SELECT ON arrival TO gcpay_batcher;
 GRANT SELECT ON hostpay_request TO gcpay_batcher;
 GRANT SELECT ON transfer TO gcpay_batcher;

@@ -1,0 +1,50 @@
+"""What the intake needs from its environment. The fee has no default: without it the intake does not start."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import SettingsConfigDict
+
+from shared.db.settings import DatabaseSettings
+from shared.http import Emails, ServiceSettings
+from shared.http.amounts import PercentText, UsdText
+from shared.lifecycle import Limits
+from shared.money import Percent, Usd
+
+from .accept_payment import IntakeTerms
+
+
+class IntakeSettings(ServiceSettings, DatabaseSettings):
+    """The intake's environment."""
+
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
+
+    upstream_callers: Emails = Field(description="identities that may post payments")
+    upstream_signing_key: Annotated[SecretStr, Field(min_length=16)] | None = Field(
+        default=None, description="secret for X-Signature, for webhooks that cannot mint an identity; absent: refused"
+    )
+    tp_flat_fee: PercentText = Field(description="percent; the platform's fee on each payment")
+    tp_flat_fee_min: PercentText = Field(default="0", description="percent; TP_FLAT_FEE below this stops the start")
+    tp_flat_fee_max: PercentText = Field(default="30", description="percent; TP_FLAT_FEE above this stops the start")
+    outcome_currency: str = Field(
+        default="eth", pattern="^[a-z0-9]{2,20}$", description="what arrived when the webhook does not say"
+    )
+    max_payment_usd: UsdText = Field(default="1000", description="USD; a larger payment is refused as a slip")
+
+    @model_validator(mode="after")
+    def _fee_is_in_its_band(self) -> Self:
+        fee, least, most = map(Percent.parse, (self.tp_flat_fee, self.tp_flat_fee_min, self.tp_flat_fee_max))
+        if not least <= fee <= most:
+            raise ValueError("TP_FLAT_FEE must be between TP_FLAT_FEE_MIN and TP_FLAT_FEE_MAX")
+        return self
+
+    def terms(self) -> IntakeTerms:
+        """The settings that decide, as typed values."""
+        return IntakeTerms(
+            fee_rate=Percent.parse(self.tp_flat_fee),
+            outcome_currency=self.outcome_currency,
+            max_payment=Usd.parse(self.max_payment_usd),
+            limits=Limits(self.time_scale),
+        )

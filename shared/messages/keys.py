@@ -21,7 +21,7 @@ def hkdf_sha256(secret: bytes, *, salt: bytes, info: bytes, length: int) -> byte
     """RFC 5869 with SHA-256; at most 255 x 32 bytes."""
     if not 0 < length <= 255 * 32:
         raise ValueError("HKDF-SHA256 gives 1 to 8160 bytes")
-    pseudorandom_key = hmac.digest(salt or bytes(32), secret, "sha256")
+    pseudorandom_key = hmac.digest(salt, secret, "sha256")
     block, output = b"", b""
     for counter in range(1, -(-length // 32) + 1):
         block = hmac.digest(pseudorandom_key, block + info + bytes([counter]), "sha256")

@@ -178,6 +178,7 @@ DRIVE = encode_body(BY_TYPE["DriveAccount"])
         (DRIVE[:-2] + b"\x00", "chain_id", "must be at least 1"),
         (DRIVE[:-2] + b"\x21" + b"\x01" * 33, "chain_id", "is too large"),
         (DRIVE[:-2] + b"\x20" + b"\x01" * 32, "chain_id", "is too large"),
+        (DRIVE[:-2] + b"\x21", "chain_id", "is too large"),
         (b"\x00\x02\xff\xfe" + DRIVE[-2:], "account", "must be UTF-8"),
         (b"\x00\x02\xc0\x80" + DRIVE[-2:], "account", "must be UTF-8"),
         (b"\xff\xff" + DRIVE[2:], "account", "is cut short"),

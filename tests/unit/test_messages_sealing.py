@@ -49,13 +49,20 @@ INSTANT = InstantPayout("pay-1", "3a2360771439a3", "eth", "eth", 5, "0x" + "b2" 
 DRIVE_BODY = b"\x00\x2a0x" + b"a1" * 20 + b"\x01\x01"
 
 
-def by_the_book(edge: Edge, message_type: int, body: bytes, issued_at_s: int, version: int = 1) -> str:
+def by_the_book(
+    edge: Edge,
+    message_type: int,
+    body: bytes,
+    issued_at_s: int,
+    version: int = 1,
+    key_id: bytes | None = None,
+) -> str:
     """A token as the design describes it, written again without the room's code: what upstream would write."""
     secret = (OUTSIDE if edge.secret == "external" else INSIDE).encode()
     kdf = HKDF(algorithm=SHA256(), length=32, salt=b"gcpay token v1", info=edge.name.encode())
     key = kdf.derive(secret)
-    key_id = hashlib.sha256(b"key id" + key).digest()[:4]
-    signed = struct.pack(">BB4s16sQ", version, message_type, key_id, ID, issued_at_s) + body
+    named = key_id or hashlib.sha256(b"key id" + key).digest()[:4]
+    signed = struct.pack(">BB4s16sQ", version, message_type, named, ID, issued_at_s) + body
     mac = hmac.new(key, signed + edge.name.encode(), hashlib.sha256).digest()[:16]
     return base64.urlsafe_b64encode(signed + mac).decode().rstrip("=")
 
@@ -188,6 +195,19 @@ def test_an_unknown_type_sealed_with_the_right_key_is_foreign() -> None:
         with pytest.raises(TokenForeign) as refused:
             open_sealed(EXECUTOR_TO_EXECUTOR, token, KEYS, NOW)
         assert refused.value.http_status == 401
+
+
+def test_a_token_that_names_another_key_than_its_own_is_foreign() -> None:
+    token = by_the_book(EXECUTOR_TO_EXECUTOR, 6, DRIVE_BODY, int(NOW.timestamp()), key_id=b"nope")
+    with pytest.raises(TokenForeign):
+        open_sealed(EXECUTOR_TO_EXECUTOR, token, KEYS, NOW)
+
+
+def test_an_envelope_has_forty_six_bytes() -> None:
+    for length, error in ((45, TokenMalformed), (46, TokenForeign)):
+        token = base64.urlsafe_b64encode(b"\1\6" + bytes(length - 2)).decode().rstrip("=")
+        with pytest.raises(error):
+            open_sealed(EXECUTOR_TO_EXECUTOR, token, KEYS, NOW)
 
 
 @pytest.mark.parametrize("edge", ALL_EDGES, ids=lambda edge: edge.name)

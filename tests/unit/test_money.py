@@ -47,6 +47,7 @@ def test_a_decimal_text_is_taken_exactly(text: str, micros: int) -> None:
         ("1e-7", "has more digits than the unit's 6 decimals"),
         ("1e400", "is too large"),
         ("1e60", "is too large"),
+        ("0e61", "is too large"),
         ("9" * 60, "is too large"),
         ("1e-400", "has an exponent below -60"),
         ("1e" + "9" * 90, "is too large"),

@@ -3,7 +3,8 @@
 Shapes:   `Account`, `Entry`, `Posting` (`Posting.of(event, subject, (account, amount), ...)`), `UnbalancedPosting`.
 Facts:    `opening_balance`, `payment_received`, `gateway_settled`, `batch_ordered`, `batch_released`,
           `transfer_settled`, `transfer_gas_spent`, `usdt_arrived`, `usdt_distributed`, `instant_finished`,
-          `refund_returned`, `clients_paid`, `discrepancy_booked`: pure, each returns a `Posting`; the table is in `postings`.
+          `refund_returned`, `clients_paid`, `discrepancy_booked`: pure, each returns a `Posting`;
+          `postings` has the table.
 Ledger:   `post(conn, posting, now, trace)`, `totals(conn)` -> `Balances`, `check(conn, eth, usdt)` -> `Report`,
           `PostingContradicted`.
 """

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Callable
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import pg8000.dbapi
@@ -20,15 +22,19 @@ from shared.db.pool import Connect
 if TYPE_CHECKING:
     from shared.db.settings import DatabaseSettings
 
+# The server refuses (no such database, too many sessions, starting up), or there is no server.
+_REFUSED = (InterfaceError, DatabaseError, OSError)
 _CONNECT_TIMEOUT_S = 5
 _SOCKET_MARGIN_S = 5  # after the server should have cancelled the statement itself
 _IDLE_IN_TRANSACTION_MS = 60_000  # a stopped process lets go of its locks; no handler works this long
 
 
-def connector(settings: DatabaseSettings, application_name: str) -> Connect:
-    """The way to open a connection that the settings ask for."""
+def connector(
+    settings: DatabaseSettings, application_name: str, make_cloud_sql: Callable[[], Any] | None = None
+) -> Connect:
+    """The way to open a connection that the settings ask for; `make_cloud_sql` stands in for Google's connector."""
     if settings.cloud_sql_connection_name:
-        return _through_cloud_sql(settings, application_name)
+        return _through_cloud_sql(settings, application_name, make_cloud_sql or _google_connector)
     return plain(
         host=settings.database_host,
         port=settings.database_port,
@@ -69,42 +75,51 @@ def plain(
                 startup_params=_limits(statement_timeout_ms, lock_timeout_ms),
                 **where,
             )
-        except (InterfaceError, DatabaseError, OSError) as error:
+        except _REFUSED as error:
             raise DatabaseUnreachable("No connection to the database.") from error
         return _bounded(raw, statement_timeout_ms)
 
     return connect
 
 
-def _through_cloud_sql(settings: DatabaseSettings, application_name: str) -> Connect:
-    made: dict[int, Any] = {}  # one connector per process: it has threads and keys of its own, which no fork inherits
+def _through_cloud_sql(settings: DatabaseSettings, application_name: str, make_cloud_sql: Callable[[], Any]) -> Connect:
+    made: dict[int, Any] = {}  # one connector per process: its thread and its keys do not survive a fork
+    making = Lock()
+    password = _password(settings)
+    how: dict[str, Any] = {"enable_iam_auth": True} if password is None else {"password": password}
 
     def connect() -> CoreConnection:
-        # Imported here: 0.4 s that only a process which really opens a connection pays.
+        # Imported at the first connection: 0.4 s that nobody pays at start.
         from aiohttp import ClientError
         from google.auth.exceptions import GoogleAuthError
-        from google.cloud.sql.connector import Connector
+        from google.cloud.sql.connector.exceptions import CloudSQLConnectionError, DnsResolutionError
 
-        password = _password(settings)
+        away = (GoogleAuthError, ClientError, CloudSQLConnectionError, DnsResolutionError)
         try:
-            if os.getpid() not in made:
-                made[os.getpid()] = Connector(refresh_strategy="lazy")
-            raw = made[os.getpid()].connect(
+            with making:
+                cloud_sql = made.get(os.getpid()) or made.setdefault(os.getpid(), make_cloud_sql())
+            raw = cloud_sql.connect(
                 settings.cloud_sql_connection_name,
                 "pg8000",
                 user=settings.database_user_secret.get_secret_value(),
                 db=settings.database_name_secret.get_secret_value(),
-                enable_iam_auth=password is None,
                 ip_type=settings.database_ip_type,
                 application_name=application_name,
                 startup_params=_limits(settings.database_statement_timeout_ms, settings.database_lock_timeout_ms),
-                **({} if password is None else {"password": password}),
+                **how,
             )
-        except (InterfaceError, DatabaseError, OSError, GoogleAuthError, ClientError) as error:
+        except (*_REFUSED, *away) as error:
             raise DatabaseUnreachable("No connection to the database.") from error
         return _bounded(raw, settings.database_statement_timeout_ms)
 
     return connect
+
+
+def _google_connector() -> Any:
+    from google.cloud.sql.connector import Connector
+
+    # lazy: keys are renewed when a connection is opened, because CPU is throttled between requests.
+    return Connector(refresh_strategy="lazy")
 
 
 def _password(settings: DatabaseSettings) -> str | None:

@@ -1,0 +1,420 @@
+"""What happens to a transaction when the database, the network or the process fails around it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pg8000.dbapi
+import pytest
+from pg8000.exceptions import InterfaceError
+
+from shared.db import (
+    CommitUnknown,
+    Contended,
+    Database,
+    DatabaseUnreachable,
+    PermissionMissing,
+    PlanStale,
+    PoolExhausted,
+    Queries,
+    QueryBroken,
+    StatementTimedOut,
+    plain,
+)
+from shared.db.connect import connector
+from shared.db.roles import INTAKE, OWNER
+from shared.db.settings import DatabaseSettings
+from shared.lifecycle.reactions import Unknown
+from tests.conftest import Postgres
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+PAUSE = "insert into pause (stage, reason, paused_by, paused_at) values ('intake', 'x', 'y', :now)"
+
+
+def paused(database: Database) -> int:
+    with database.read() as conn:
+        row = conn.one("select count(*) as n from pause")
+    assert row is not None
+    return int(row["n"])
+
+
+def end_all_sessions(postgres: Postgres, database_name: str) -> None:
+    postgres.superuser.cursor().execute(
+        "select pg_terminate_backend(pid, 1000) from pg_stat_activity where datname = %s", (database_name,)
+    )
+
+
+class Wire:
+    """A TCP relay to the server that can cut the connection around a COMMIT."""
+
+    def __init__(self, port: int) -> None:
+        self.server_port = port
+        self.cut_before_commit = False
+        self.cut_after_commit = False
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self._threads = [threading.Thread(target=self._accept, daemon=True)]
+        self._threads[0].start()
+
+    def close(self) -> None:
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        for thread in self._threads:
+            thread.join(5)
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            thread = threading.Thread(target=self._relay, args=(client,), daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def _relay(self, client: socket.socket) -> None:
+        with client, socket.create_connection(("127.0.0.1", self.server_port)) as server:
+            answers = threading.Thread(target=self._answers, args=(server, client), daemon=True)
+            answers.start()
+            committing = False
+            while not committing and (sent := _receive(client)):
+                committing = b"COMMIT" in sent and (self.cut_before_commit or self.cut_after_commit)
+                if committing and self.cut_after_commit:
+                    client.shutdown(socket.SHUT_RDWR)  # nobody will hear the answer
+                if not (committing and self.cut_before_commit):
+                    server.sendall(sent)
+            if committing and self.cut_after_commit:
+                server.settimeout(5)
+                _receive(server)
+            server.shutdown(socket.SHUT_WR)
+            answers.join(5)
+
+    def _answers(self, server: socket.socket, client: socket.socket) -> None:
+        while answer := _receive(server):
+            try:
+                client.sendall(answer)
+            except OSError:
+                return
+
+
+def _receive(peer: socket.socket) -> bytes:
+    try:
+        return peer.recv(65536)
+    except OSError:
+        return b""
+
+
+@pytest.fixture
+def wire(postgres: Postgres) -> Iterator[Wire]:
+    wire = Wire(postgres.server.port)
+    yield wire
+    wire.close()
+
+
+@pytest.fixture
+def over_wire(wire: Wire, database_name: str) -> Iterator[Database]:
+    database = Database(plain(host="127.0.0.1", port=wire.port, database=database_name, user=OWNER), pool_size=1)
+    yield database
+    database.close()
+
+
+@pytest.mark.parametrize("arrived", [True, False])
+def test_a_commit_whose_answer_is_lost_is_unknown_whether_or_not_it_happened(
+    wire: Wire, over_wire: Database, database: Database, arrived: bool
+) -> None:
+    with pytest.raises(CommitUnknown) as caught, over_wire.transaction() as conn:
+        conn.run(PAUSE, now=NOW)
+        wire.cut_after_commit, wire.cut_before_commit = arrived, not arrived
+    assert isinstance(caught.value, Unknown)
+    wire.cut_after_commit = wire.cut_before_commit = False
+    for _ in range(200):  # the server may be a moment behind
+        if paused(database) == int(arrived):
+            break
+    assert paused(database) == int(arrived)
+    assert over_wire.ping()
+
+
+def test_a_connection_that_breaks_in_the_middle_means_nothing_happened(
+    postgres: Postgres, database: Database, database_name: str
+) -> None:
+    with pytest.raises(DatabaseUnreachable), database.transaction() as conn:
+        conn.run(PAUSE, now=NOW)
+        end_all_sessions(postgres, database_name)
+        conn.run("select 1 as x")
+    assert paused(database) == 0
+
+
+def test_idle_connections_that_died_are_replaced_without_anybody_noticing(
+    postgres: Postgres, database: Database, database_name: str
+) -> None:
+    with database.transaction(), database.transaction(), database.transaction():
+        pass
+    end_all_sessions(postgres, database_name)
+    with database.transaction() as conn:
+        conn.run(PAUSE, now=NOW)
+    assert paused(database) == 1
+
+
+def test_a_database_that_is_away_is_try_later_and_an_unhealthy_ping() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    database = Database(plain(host="127.0.0.1", port=port, database="x", user="y"))
+    assert not database.ping()
+    with pytest.raises(DatabaseUnreachable), database.transaction():
+        pass
+
+
+def test_a_database_that_does_not_exist_is_try_later(postgres: Postgres) -> None:
+    database = postgres.connect("no_such_database")
+    with pytest.raises(DatabaseUnreachable), database.read():
+        pass
+
+
+def test_who_finds_all_connections_busy_is_told_to_come_back(postgres: Postgres, database_name: str) -> None:
+    database = postgres.connect(database_name, pool_size=1, pool_wait_s=0.05)
+    with database.transaction(), pytest.raises(PoolExhausted), database.transaction():
+        pass
+    assert database.ping()
+    database.close()
+
+
+def test_waiting_for_a_lock_ends_with_try_later(postgres: Postgres, database: Database, database_name: str) -> None:
+    impatient = Database(
+        plain(
+            host=postgres.server.host,
+            port=postgres.server.port,
+            database=database_name,
+            user=OWNER,
+            lock_timeout_ms=100,
+        )
+    )
+    with database.transaction() as holder:
+        holder.run("lock table pause in exclusive mode")
+        with pytest.raises(Contended), impatient.transaction() as conn:
+            conn.run(PAUSE, now=NOW)
+    impatient.close()
+
+
+def test_a_statement_that_takes_too_long_is_cancelled(postgres: Postgres, database_name: str) -> None:
+    impatient = Database(
+        plain(
+            host=postgres.server.host,
+            port=postgres.server.port,
+            database=database_name,
+            user=OWNER,
+            statement_timeout_ms=100,
+        )
+    )
+    with pytest.raises(StatementTimedOut), impatient.read() as conn:
+        conn.all("select pg_sleep(5)::text as x")
+    assert impatient.ping()
+    impatient.close()
+
+
+def test_two_transactions_that_wait_for_each_other_are_told_apart_from_a_failure(database: Database) -> None:
+    with database.transaction() as conn:
+        for stage in ("intake", "sending"):
+            conn.run(PAUSE.replace("'intake'", f"'{stage}'"), now=NOW)
+    both_hold_one = threading.Barrier(2, timeout=10)
+    outcomes: list[str] = []
+
+    def update(first: str, second: str) -> None:
+        try:
+            with database.transaction() as conn:
+                conn.run("update pause set reason = 'a' where stage = :stage", stage=first)
+                both_hold_one.wait()
+                conn.run("update pause set reason = 'b' where stage = :stage", stage=second)
+            outcomes.append("committed")
+        except Contended:
+            outcomes.append("contended")
+
+    threads = [threading.Thread(target=update, args=pair) for pair in (("intake", "sending"), ("sending", "intake"))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert sorted(outcomes) == ["committed", "contended"]
+
+
+def test_a_migration_under_a_prepared_statement_costs_one_try(
+    postgres: Postgres, database_name: str, tmp_path: Path
+) -> None:
+    (tmp_path / "store.sql").write_text("-- name: everything()\n-- Reads all.\nselect * from pause;\n")
+    queries = Queries.load(tmp_path / "store.sql")
+    database = postgres.connect(database_name, pool_size=1)
+    with database.transaction() as conn:
+        queries.all(conn, "everything")
+    with database.transaction() as conn:
+        conn.script("alter table pause add column colour text")
+    with pytest.raises(PlanStale), database.transaction() as conn:
+        queries.all(conn, "everything")
+    with database.transaction() as conn:
+        assert queries.all(conn, "everything") == []
+    database.close()
+
+
+def test_what_the_role_may_not_do_is_broken_and_not_retried(database_as: Callable[[str], Database]) -> None:
+    with pytest.raises(PermissionMissing), database_as(INTAKE).transaction() as conn:
+        conn.run("delete from history")
+
+
+def test_a_statement_that_the_schema_does_not_know_keeps_its_sqlstate_for_the_log(database: Database) -> None:
+    with pytest.raises(QueryBroken) as caught, database.read() as conn:
+        conn.all("select accumulated_eth from payout_accumulation")
+    assert caught.value.sqlstate == "42703"
+    assert "accumulated_eth" in caught.value.server_message
+    assert "accumulated_eth" not in str(caught.value)
+
+
+def test_an_interrupt_in_the_middle_of_an_answer_does_not_leak_it_to_the_next_reader(
+    postgres: Postgres, database_name: str
+) -> None:
+    database = postgres.connect(database_name, pool_size=1)
+
+    def interrupt(_: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), database.read() as conn:
+        conn._raw.register_in_adapter(25, interrupt)
+        conn.all("select 'secret'::text as x from generate_series(1, 5)")
+    with database.read() as conn:
+        assert conn.all("select 'mine'::text as x") == [{"x": "mine"}]
+    database.close()
+
+
+def test_a_forked_child_opens_its_own_connections(postgres: Postgres, database_name: str) -> None:
+    database = postgres.connect(database_name, pool_size=1)
+    pid = "select pg_backend_pid() as pid"
+    with database.read() as conn:
+        parents = conn.all(pid)[0]["pid"]
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:  # pragma: no cover - runs in the child
+        with database.read() as conn:
+            os.write(writer, str(conn.all(pid)[0]["pid"]).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    os.close(writer)
+    childs = int(os.read(reader, 100))
+    os.close(reader)
+    assert childs != parents
+    with database.read() as conn:
+        assert conn.all(pid)[0]["pid"] == parents
+    database.close()
+
+
+def test_many_threads_share_few_connections(postgres: Postgres, database_name: str) -> None:
+    database = postgres.connect(database_name, pool_size=3, pool_wait_s=10)
+    seen: set[int] = set()
+
+    def work() -> None:
+        for _ in range(10):
+            with database.read() as conn:
+                seen.add(conn.all("select pg_backend_pid() as pid")[0]["pid"])
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert 1 <= len(seen) <= 3
+    database.close()
+
+
+class FakeCloudSql:
+    """Stands in for Google's connector: records what it is asked for, and connects to the test server."""
+
+    def __init__(self, postgres: Postgres) -> None:
+        self.postgres = postgres
+        self.asked: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
+        self.down = False
+
+    def connect(self, *args: Any, **kwargs: Any) -> Any:
+        self.asked.append((args, dict(kwargs)))
+        if self.down:
+            raise InterfaceError("no way to the instance")
+        for name in ("enable_iam_auth", "ip_type"):
+            kwargs.pop(name, None)
+        server = self.postgres.server
+        return pg8000.dbapi.connect(
+            kwargs.pop("user"),
+            host=server.host,
+            port=server.port,
+            database=kwargs.pop("db"),
+            ssl_context=False,
+            **kwargs,
+        )
+
+
+def cloud_settings(database_name: str, **more: Any) -> DatabaseSettings:
+    names = {"cloud_sql_connection_name": "p:r:i", "database_name_secret": database_name, "database_user_secret": OWNER}
+    return DatabaseSettings(**(names | more))
+
+
+def test_production_goes_through_the_cloud_sql_connector_with_the_same_limits(
+    postgres: Postgres, database_name: str
+) -> None:
+    cloud = FakeCloudSql(postgres)
+    database = Database(connector(cloud_settings(database_name), "gcpay-test", lambda: cloud))
+    with database.transaction() as conn:
+        conn.run(PAUSE, now=NOW)
+        limits = conn.all("select current_setting('statement_timeout') as s, current_setting('lock_timeout') as l")
+    assert limits == [{"s": "5s", "l": "2s"}]
+    (args, kwargs) = cloud.asked[0]
+    assert args == ("p:r:i", "pg8000")
+    assert kwargs["enable_iam_auth"] is True
+    assert kwargs["ip_type"] == "private"
+    assert "password" not in kwargs
+    database.close()
+
+
+def test_a_password_switches_iam_off_and_a_connector_that_fails_is_try_later(
+    postgres: Postgres, database_name: str
+) -> None:
+    cloud = FakeCloudSql(postgres)
+    cloud.down = True
+    settings = cloud_settings(database_name, database_password_secret="hidden")
+    database = Database(connector(settings, "gcpay-test", lambda: cloud))
+    with pytest.raises(DatabaseUnreachable), database.transaction():
+        pass
+    assert cloud.asked[0][1]["password"] == "hidden"
+    assert "enable_iam_auth" not in cloud.asked[0][1]
+    assert "hidden" not in repr(settings)
+
+
+def test_settings_name_exactly_one_database() -> None:
+    with pytest.raises(ValueError, match="either CLOUD_SQL_CONNECTION_NAME or DATABASE_HOST"):
+        cloud_settings("x", database_host="127.0.0.1")
+    with pytest.raises(ValueError, match="either CLOUD_SQL_CONNECTION_NAME or DATABASE_HOST"):
+        cloud_settings("x", cloud_sql_connection_name="")
+
+
+def test_settings_lead_to_a_plain_connection_outside_the_cloud(postgres: Postgres, database_name: str) -> None:
+    settings = cloud_settings(
+        database_name,
+        cloud_sql_connection_name="",
+        database_host=postgres.server.host,
+        database_port=postgres.server.port,
+        database_statement_timeout_ms=1234,
+    )
+    database = Database.from_settings(settings, "gcpay-test")
+    with database.read() as conn:
+        row = conn.one(
+            """select current_setting('statement_timeout') as s, current_setting('application_name') as a,
+                      current_setting('TimeZone') as z"""
+        )
+    assert row == {"s": "1234ms", "a": "gcpay-test", "z": "UTC"}
+    database.close()
+
+
+def test_a_unix_socket_is_named_by_its_folder(postgres: Postgres, database_name: str) -> None:
+    server = postgres.server
+    database = Database(plain(host=str(server.place / "socket"), port=server.port, database=database_name, user=OWNER))
+    assert database.ping()
+    database.close()

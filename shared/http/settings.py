@@ -136,8 +136,10 @@ def _secrets_of(settings: BaseModel) -> list[str]:
 
 def _secret_texts(value: Any) -> list[str]:
     if isinstance(value, SecretStr):
-        text = value.get_secret_value()
-        return [part for part in (text, *text.split(",")) if part]
+        parts = [value.get_secret_value(), *value.get_secret_value().split(",")]
+        # An HTTP client's error shows only the path of a URL, and a provider's key is in the path.
+        parts += [part.partition("://")[2].partition("/")[2] for part in parts if "://" in part]
+        return parts + [part.removeprefix("0x") for part in parts]
     if isinstance(value, list | tuple):
         return [text for item in value for text in _secret_texts(item)]
     return []

@@ -48,7 +48,7 @@ class CloudTasksApi:
         self._signs_identity = signs_identity
         self._stopped = False
 
-    def registration(self) -> grpc.GenericRpcHandler[Any, Any]:
+    def registration(self) -> "grpc.GenericRpcHandler[Any, Any]":
         """What a gRPC server needs to serve the API. Calls outside it (IAM, batches, CMEK) are UNIMPLEMENTED."""
         calls: dict[str, tuple[Callable[[Any, grpc.ServicerContext], Any], Any, Any]] = {
             "CreateQueue": (self.create_queue, CreateQueueRequest, Queue),
@@ -183,7 +183,7 @@ class CloudTasksApi:
 
 def _unary(
     call: Callable[[Any, grpc.ServicerContext], Any], asked: Any, answered: Any
-) -> grpc.RpcMethodHandler[Any, Any]:
+) -> "grpc.RpcMethodHandler[Any, Any]":
     def answer(request: Any, context: grpc.ServicerContext) -> Any:
         try:
             return call(request, context)

@@ -1,0 +1,119 @@
+"""T5: what the chain shows. Inclusion is progress and only tunes timers; a verdict needs a finalized block."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from shared.lifecycle import TransferState
+from shared.lifecycle.facts import ChainContradicted, InclusionLost, InclusionSeen
+
+from . import store
+from .moves import move_account, move_transfer
+from .settle import settle
+
+if TYPE_CHECKING:
+    from shared.chain import Block, Included
+
+    from .executor import Executor, Task
+    from .records import Account, Attempt, Slot, Transfer
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The finalized block that the quorum agrees on, and how many of the wallet's nonces it has consumed."""
+
+    block: Block
+    nonce: int
+
+
+def look(x: Executor) -> View:
+    """Heads first: everything else in this task is judged against this one block."""
+    block = x.chain.agreed_finalized()
+    return View(block, x.chain.nonce_at(x.wallet, block))
+
+
+def resolve(x: Executor, view: View, task: Task) -> None:
+    """Looks for a verdict or for progress on every open slot, and freezes the account if the chain knows more than we.
+
+    Not finding something changes nothing, with one exception that moves no money: a transaction that was in a block
+    and is in none now is sent again.
+    """
+    with x.db.read() as conn:
+        # Read after the view: next_nonce only grows, so a view that is ahead of it is ahead for certain.
+        account = store.account(conn, x.wallet, x.chain_id)
+        slots = [] if account is None else store.open_slots(conn, account)
+    if account is None:
+        return
+    if view.nonce > account.next_nonce:
+        _freeze(x, account, view, task)
+    for slot, transfer in slots:
+        _resolve_slot(x, slot, transfer, view, task)
+
+
+def _resolve_slot(x: Executor, slot: Slot, transfer: Transfer, view: View, task: Task) -> None:
+    with x.db.read() as conn:
+        attempts = store.attempts(conn, transfer, slot)
+        first_block = store.reserved_under(conn, transfer.unique_id)
+    if slot.nonce < view.nonce:
+        hashes = [attempt.tx_hash for attempt in attempts]
+        consumer = x.chain.final_consumer(transfer.account_address, slot.nonce, hashes, first_block)
+        if consumer is not None:
+            settle(x, transfer, consumer, task)
+            return
+    if transfer.state in (TransferState.LIVE, TransferState.INCLUDED):
+        _follow(x, transfer, attempts, task)
+
+
+def _follow(x: Executor, transfer: Transfer, attempts: list[Attempt], task: Task) -> None:
+    """All stored bytes are looked for: the older ones may be what a block took."""
+    for attempt in attempts:
+        seen = x.chain.find_included(attempt.tx_hash)
+        if seen is not None:
+            if seen.block_hash != attempt.included_block_hash or transfer.state is TransferState.LIVE:
+                _included(x, transfer, attempt, seen, task)
+            return
+    if transfer.state is TransferState.INCLUDED:
+        _lost(x, transfer, attempts, task)
+
+
+def _included(x: Executor, transfer: Transfer, attempt: Attempt, seen: Included, task: Task) -> None:
+    with x.db.transaction() as conn:
+        locked = store.lock_transfer(conn, transfer.unique_id)
+        if locked is None or locked.state not in (TransferState.LIVE, TransferState.INCLUDED):
+            return
+        store.mark_included(conn, attempt, seen)
+        evidence = {"tx_hash": attempt.tx_hash, "block_number": seen.block_number, "block_hash": seen.block_hash}
+        move_transfer(x, conn, locked, InclusionSeen(), task, evidence, tx_hash=attempt.tx_hash)
+    task.committed()
+
+
+def _lost(x: Executor, transfer: Transfer, attempts: list[Attempt], task: Task) -> None:
+    with x.db.transaction() as conn:
+        locked = store.lock_transfer(conn, transfer.unique_id)
+        if locked is None or locked.state is not TransferState.INCLUDED:
+            return
+        for attempt in attempts:
+            store.mark_included(conn, attempt, None)
+        was = [attempt.included_block_hash for attempt in attempts if attempt.included_block_hash]
+        move_transfer(x, conn, locked, InclusionLost(), task, {"was_in": was})
+    task.committed()
+
+
+def _freeze(x: Executor, account: Account, view: View, task: Task) -> None:
+    with x.db.transaction() as conn:
+        locked = store.lock_account(conn, account.address, account.chain_id)
+        if view.nonce <= locked.next_nonce:
+            return
+        reason = (
+            f"block {view.block.number} is final and has consumed {view.nonce} nonces of the wallet; "
+            f"this database gave out {locked.next_nonce}"
+        )
+        evidence = {
+            "finalized_number": view.block.number,
+            "finalized_hash": view.block.hash,
+            "finalized_nonce": view.nonce,
+            "next_nonce": locked.next_nonce,
+        }
+        move_account(x, conn, locked, ChainContradicted(reason), task, evidence)
+    task.committed()

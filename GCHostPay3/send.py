@@ -1,0 +1,88 @@
+"""T4: where ETH leaves. Stored bytes are given to every provider, after the intent to do so is committed.
+
+What the providers answer is written down word for word and decides nothing. The same bytes are sent again for as long
+as no block has them: they can move the money once, because their nonce can be used once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from shared.lifecycle import AccountState, TransferState
+from shared.lifecycle.facts import SendStarted
+
+from . import store
+from .moves import move_transfer, tell
+
+if TYPE_CHECKING:
+    from shared.chain import Block
+    from shared.db import Connection
+
+    from .executor import Executor, Task
+    from .records import Attempt, Transfer
+
+
+@dataclass(frozen=True, slots=True)
+class _Waits:
+    reason: str
+
+
+def send_slot(x: Executor, transfer: Transfer, head: Block, task: Task) -> str:
+    """Sends the newest bytes of a signed or live transfer to every provider; the name of what happened.
+
+    `head` is a finalized block: no later block search for these bytes has to begin before it. Harmless to repeat.
+    """
+    with x.db.transaction() as conn:
+        attempt = _commit_to_send(x, conn, transfer, head, task)
+    task.committed()
+    if isinstance(attempt, _Waits):
+        return attempt.reason
+    # ==================================================================================================================
+    # ETH LEAVES HERE, and nowhere else in the fleet. The bytes, their hash and the intent to send them are committed.
+    answers = x.chain.send_raw(attempt.raw)
+    # ==================================================================================================================
+    with x.db.transaction() as conn:
+        for answer in answers:
+            store.log_answer(conn, attempt, answer, task.now)
+    kinds = sorted({answer.kind.value for answer in answers})
+    if attempt.first_send_started_at is not None:
+        task.say("attempt_repeated", transfer=transfer.unique_id, tx_hash=attempt.tx_hash, answers=kinds)
+    if not any(answer.accepted for answer in answers):
+        # Not a verdict: a lost answer and a refusal look alike from here, and the chain alone tells them apart.
+        task.say("attempt_not_sent", transfer=transfer.unique_id, tx_hash=attempt.tx_hash, answers=kinds)
+    task.committed()
+    return "attempt_sent"
+
+
+def _commit_to_send(x: Executor, conn: Connection, transfer: Transfer, head: Block, task: Task) -> Attempt | _Waits:
+    """From this commit on the bytes may be out. Everything that could still forbid it is asked once more before."""
+    account = store.lock_account(conn, x.wallet, x.chain_id)
+    locked = store.lock_transfer(conn, transfer.unique_id)
+    if locked is None or locked.state not in (TransferState.SIGNED, TransferState.LIVE):
+        return _Waits("already_moved")
+    attempt = store.attempts(conn, locked, store.lock_slot(conn, locked.unique_id))[-1]
+    if locked.state is TransferState.SIGNED:
+        obstacle = _obstacle(conn, account.state, locked, task)
+        if obstacle is not None:
+            task.say("attempt_not_sent", transfer=locked.unique_id, reason=obstacle)
+            return _Waits(obstacle)
+    store.start_send(conn, attempt, head, task.now)
+    evidence = {"tx_hash": attempt.tx_hash, "first_block": head.number, "seq": attempt.seq}
+    move_transfer(x, conn, locked, SendStarted(), task, evidence, tx_hash=attempt.tx_hash)
+    return attempt
+
+
+def _obstacle(conn: Connection, account: AccountState, transfer: Transfer, task: Task) -> str | None:
+    """Why bytes that have never left must stay here now. Live bytes are out already and are sent again regardless."""
+    if account is AccountState.FROZEN:
+        return "account_is_frozen"
+    if store.pause_reason(conn, task.now) is not None:
+        return "sending_is_paused"
+    status = store.order_status(conn, transfer.order_id)
+    if status != "adopted":
+        # Its nonce must be used all the same, by a cancel at the same nonce (T7); until then a person is told.
+        message = f"{transfer.unique_id} is signed, and its order is {status} now; it is not sent"
+        tell(conn, task, "order_lapsed_before_send", transfer.unique_id, message, {"order": transfer.cn_api_id})
+        return f"order_is_{status}"
+    return None

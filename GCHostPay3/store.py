@@ -1,0 +1,335 @@
+"""The executor's only way to the database: one short function per query of store.sql; no decisions, no commits."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+from uuid import UUID
+
+from shared.chain import Block, FinalConsumer, Included, SendAnswer, Signed, TransferFields
+from shared.db import Connection, Queries, Row, evidence_text
+from shared.lifecycle import AccountState, TransferState
+from shared.money import Ether
+
+from .records import (
+    Account,
+    Attempt,
+    Holds,
+    Open,
+    OurRows,
+    Slot,
+    Transfer,
+    account_from,
+    attempt_from,
+    our_rows_from,
+    slot_from,
+    transfer_from,
+)
+
+QUERIES: Final = Queries.load(Path(__file__).with_suffix(".sql"))
+
+
+def request_hash(amount: Ether, address: str, cn_api_id: str, order_id: int) -> str:
+    """What must not change under one unique_id: a pay order with another hash is not the same pay order."""
+    said = f"{amount.wei}|{address.lower()}|{cn_api_id}|{order_id}"
+    return hashlib.sha256(said.encode()).hexdigest()
+
+
+# --- what others wrote ------------------------------------------------------------------------------------------------
+
+
+def our_rows(conn: Connection, unique_id: str) -> OurRows | None:
+    row = QUERIES.one(conn, "request_with_order", unique_id=unique_id)
+    if row is None:
+        return None
+    return our_rows_from(row)
+
+
+def order_status(conn: Connection, order_id: int) -> str:
+    status: str = QUERIES.only(conn, "order_status", order_id=order_id)["order_status"]
+    return status
+
+
+def pause_reason(conn: Connection, now: datetime) -> str | None:
+    """Why sending is paused, or None: it runs."""
+    row = QUERIES.one(conn, "sending_pause", now=now)
+    return None if row is None else f"paused by {row['paused_by']}: {row['reason']}"
+
+
+def earmarked(conn: Connection) -> Ether:
+    return Ether(QUERIES.only(conn, "earmarked")["earmarked_wei"])
+
+
+# --- account ----------------------------------------------------------------------------------------------------------
+
+
+def account(conn: Connection, address: str, chain_id: int) -> Account | None:
+    row = QUERIES.one(conn, "account", address=address, chain_id=chain_id)
+    return None if row is None else account_from(row)
+
+
+def lock_account(conn: Connection, address: str, chain_id: int) -> Account:
+    return account_from(QUERIES.only(conn, "lock_account", address=address, chain_id=chain_id))
+
+
+def open_account(conn: Connection, address: str, chain_id: int, next_nonce: int, now: datetime) -> bool:
+    """True if this call made the row."""
+    made = QUERIES.run(
+        conn,
+        "open_account",
+        address=address,
+        chain_id=chain_id,
+        account_status=AccountState.ACTIVE.value,
+        next_nonce=next_nonce,
+        now=now,
+    )
+    return made == 1
+
+
+def set_account_state(conn: Connection, account: Account, state: AccountState, reason: str | None) -> None:
+    QUERIES.run(
+        conn,
+        "set_account_status",
+        address=account.address,
+        chain_id=account.chain_id,
+        account_status=state.value,
+        reason=reason,
+    )
+
+
+def take_lease(conn: Connection, address: str, chain_id: int, lease: UUID, now: datetime, length: timedelta) -> bool:
+    """Whether the caller drives the account now."""
+    taken = QUERIES.run(
+        conn, "take_lease", address=address, chain_id=chain_id, lease=lease, until=now + length, now=now
+    )
+    return taken == 1
+
+
+def give_lease_back(conn: Connection, address: str, chain_id: int, lease: UUID, now: datetime) -> None:
+    QUERIES.run(conn, "give_lease_back", address=address, chain_id=chain_id, lease=lease, now=now)
+
+
+def is_stale_timer(conn: Connection, account: Account, outbox_id: UUID) -> bool:
+    """Whether this message is a timer that an earlier drive set, and another drive has ended since and set its own.
+
+    Without this every pay order would start a chain of timers of its own, and none of them would end before the other.
+    """
+    row = QUERIES.one(conn, "message_made", outbox_id=outbox_id)
+    return row is not None and row["schedule_at"] > row["created_at"] and account.driven_at > row["created_at"]
+
+
+def accounts_to_drive(conn: Connection, driven_before: datetime, due_before: datetime) -> list[tuple[str, int]]:
+    rows = QUERIES.all(conn, "accounts_to_drive", driven_before=driven_before, due_before=due_before)
+    return [(row["address"], row["chain_id"]) for row in rows]
+
+
+# --- transfer ---------------------------------------------------------------------------------------------------------
+
+
+def insert_transfer(
+    conn: Connection, rows: OurRows, account: Account, hashed: str, now: datetime, due_at: datetime | None
+) -> Transfer | None:
+    """The new transfer with the amount and address of our own rows; None if it was there already."""
+    to_address, value = rows.payin_address, rows.amount
+    made = QUERIES.run(
+        conn,
+        "insert_transfer",
+        unique_id=rows.unique_id,
+        request_hash=hashed,
+        context=rows.context,
+        batch_conversion_id=rows.batch_conversion_id,
+        cn_api_id=rows.cn_api_id,
+        order_id=rows.order_id,
+        account_address=account.address,
+        chain_id=account.chain_id,
+        to_address=to_address,
+        value_wei=value.wei,
+        transfer_status=TransferState.CREATED.value,
+        now=now,
+        due_at=due_at,
+    )
+    return lock_transfer(conn, rows.unique_id) if made else None
+
+
+def lock_transfer(conn: Connection, unique_id: str) -> Transfer | None:
+    row = QUERIES.one(conn, "lock_transfer", unique_id=unique_id)
+    return None if row is None else transfer_from(row)
+
+
+def transfers_in(conn: Connection, account: Account, state: TransferState) -> list[Transfer]:
+    """Oldest first."""
+    rows = QUERIES.all(
+        conn,
+        "transfers_in",
+        account_address=account.address,
+        chain_id=account.chain_id,
+        transfer_status=state.value,
+    )
+    return [transfer_from(row) for row in rows]
+
+
+def move_transfer(
+    conn: Connection, transfer: Transfer, to: TransferState, reason: str | None, now: datetime, due_at: datetime | None
+) -> bool:
+    """Whether the row was still in the state that was decided on."""
+    moved = QUERIES.run(
+        conn,
+        "move_transfer",
+        unique_id=transfer.unique_id,
+        from_status=transfer.state.value,
+        to_status=to.value,
+        reason=reason,
+        now=now,
+        due_at=due_at,
+    )
+    return moved == 1
+
+
+def count_open(conn: Connection, account: Account) -> Open:
+    row = QUERIES.only(conn, "count_open", account_address=account.address, chain_id=account.chain_id)
+    return Open(row["with_nonce"], row["without_nonce"])
+
+
+def spent_since(conn: Connection, account: Account, since: datetime) -> Ether:
+    row = QUERIES.only(conn, "spent_since", account_address=account.address, chain_id=account.chain_id, since=since)
+    return Ether(row["spent_wei"])
+
+
+def overdue_transfers(conn: Connection, due_before: datetime) -> list[Row]:
+    return QUERIES.all(conn, "overdue_transfers", due_before=due_before)
+
+
+# --- slot -------------------------------------------------------------------------------------------------------------
+
+
+def holds(conn: Connection, account: Account) -> Holds:
+    row = QUERIES.only(conn, "holds", account_address=account.address, chain_id=account.chain_id)
+    return Holds(Ether(row["held_wei"]), row["open_slots"], row["final_block"])
+
+
+def take_nonce(conn: Connection, account: Account) -> int:
+    """The next nonce, given out once. The caller holds the account's lock, so it is the one he read."""
+    taken = QUERIES.run(
+        conn, "take_nonce", address=account.address, chain_id=account.chain_id, nonce=account.next_nonce
+    )
+    assert taken == 1, "the account's row is locked by this transaction"
+    return account.next_nonce
+
+
+def insert_slot(conn: Connection, transfer: Transfer, nonce: int, gas_limit: int, hold: Ether, now: datetime) -> None:
+    QUERIES.run(
+        conn,
+        "insert_slot",
+        account_address=transfer.account_address,
+        chain_id=transfer.chain_id,
+        nonce=nonce,
+        unique_id=transfer.unique_id,
+        gas_limit=gas_limit,
+        hold_wei=hold.wei,
+        now=now,
+    )
+
+
+def open_slots(conn: Connection, account: Account) -> list[tuple[Slot, Transfer]]:
+    """Lowest nonce first."""
+    rows = QUERIES.all(conn, "open_slots", account_address=account.address, chain_id=account.chain_id)
+    return [(slot_from(row), transfer_from(row)) for row in rows]
+
+
+def lock_slot(conn: Connection, unique_id: str) -> Slot:
+    return slot_from(QUERIES.only(conn, "lock_slot", unique_id=unique_id))
+
+
+def reserved_under(conn: Connection, unique_id: str) -> int:
+    """The finalized block under which the slot was reserved."""
+    number: int = QUERIES.only(conn, "reserved_under", unique_id=unique_id)["finalized_number"]
+    return number
+
+
+def raise_hold(conn: Connection, transfer: Transfer, hold: Ether) -> None:
+    QUERIES.run(conn, "raise_hold", unique_id=transfer.unique_id, hold_wei=hold.wei)
+
+
+def close_slot(
+    conn: Connection,
+    transfer: Transfer,
+    outcome: TransferState,
+    consumer: FinalConsumer,
+    gas: Ether | None,
+    now: datetime,
+) -> bool:
+    """Whether this call gave the verdict."""
+    closed = QUERIES.run(
+        conn,
+        "close_slot",
+        unique_id=transfer.unique_id,
+        outcome=outcome.value,
+        evidence=evidence_text(consumer.evidence()),
+        gas_wei=None if gas is None else gas.wei,
+        now=now,
+    )
+    return closed == 1
+
+
+# --- attempt ----------------------------------------------------------------------------------------------------------
+
+
+def insert_attempt(
+    conn: Connection, transfer: Transfer, fields: TransferFields, seq: int, kind: str, signed: Signed, now: datetime
+) -> bool:
+    """Whether these bytes are the slot's; False: another worker's are, and these must be discarded unsent."""
+    stored = QUERIES.run(
+        conn,
+        "insert_attempt",
+        account_address=transfer.account_address,
+        chain_id=transfer.chain_id,
+        nonce=fields.nonce,
+        seq=seq,
+        kind=kind,
+        raw=signed.raw,
+        tx_hash=signed.hash,
+        tip_wei=fields.tip_wei,
+        cap_wei=fields.cap_wei,
+        now=now,
+    )
+    return stored == 1
+
+
+def attempts(conn: Connection, transfer: Transfer, slot: Slot) -> list[Attempt]:
+    """Oldest first."""
+    rows = QUERIES.all(
+        conn,
+        "attempts",
+        account_address=transfer.account_address,
+        chain_id=transfer.chain_id,
+        nonce=slot.nonce,
+    )
+    return [attempt_from(row) for row in rows]
+
+
+def start_send(conn: Connection, attempt: Attempt, head: Block, now: datetime) -> None:
+    QUERIES.run(conn, "start_send", tx_hash=attempt.tx_hash, first_block=head.number, now=now)
+
+
+def mark_included(conn: Connection, attempt: Attempt, seen: Included | None) -> None:
+    QUERIES.run(
+        conn,
+        "mark_included",
+        tx_hash=attempt.tx_hash,
+        block_number=None if seen is None else seen.block_number,
+        block_hash=None if seen is None else seen.block_hash,
+    )
+
+
+def log_answer(conn: Connection, attempt: Attempt, answer: SendAnswer, now: datetime) -> None:
+    QUERIES.run(
+        conn,
+        "log_answer",
+        tx_hash=attempt.tx_hash,
+        provider=answer.provider,
+        answer_class=answer.kind.value,
+        answer=answer.text,
+        now=now,
+    )

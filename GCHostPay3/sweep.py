@@ -1,0 +1,47 @@
+"""The net under lost tasks: unsent messages, wallets that nobody drives, transfers past their deadline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from shared.money import Ether
+
+from . import store
+from .moves import drive_on, tell
+
+if TYPE_CHECKING:
+    from .executor import Executor, Task
+
+_MOST_MESSAGES: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """How many wallets are driven again, and how many transfers are past their deadline."""
+
+    driven: int
+    overdue: int
+
+
+def sweep(x: Executor, task: Task) -> Swept:
+    """Makes the tasks that are missing. A re-drive is a new message; a drive that is not needed finds nothing to do."""
+    x.outbox.sweep(task.now, older_than_s=int(x.waits.grace.total_seconds()), limit=_MOST_MESSAGES)
+    due_before = task.now - x.waits.grace
+    with x.db.transaction() as conn:
+        accounts = store.accounts_to_drive(conn, task.now - x.waits.undriven, due_before)
+        for address, chain_id in accounts:
+            task.drives_on = False
+            drive_on(x, conn, task, address, chain_id)
+        overdue = store.overdue_transfers(conn, due_before)
+        for row in overdue:
+            message = (
+                f"{Ether(row['value_wei'])} for {row['unique_id']} is {row['transfer_status']} since longer than it "
+                f"should be: {row['reason'] or 'no reason is recorded'}"
+            )
+            evidence = {"dedupe": f"{row['transfer_status']} {row['due_at'].isoformat()}"}
+            tell(conn, task, "transfer_overdue", row["unique_id"], message, evidence)
+    task.say("sweep_done", driven=len(accounts), overdue=len(overdue))
+    task.committed()
+    x.outbox.flush(task.messages, task.now)
+    return Swept(len(accounts), len(overdue))

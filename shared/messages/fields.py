@@ -152,6 +152,8 @@ OrderId = Annotated[str, Text(re.compile("[0-9A-Za-z_-]{1,64}"), "must be 1 to 6
 BatchId = Annotated[str, Text(re.compile(_UUID), "must be a UUID in lower case with dashes")]
 Ticker = Annotated[str, Text(re.compile("[0-9a-z]{1,20}"), "must be 1 to 20 of 0-9 a-z")]
 Address = Annotated[str, Text(re.compile("0x[0-9a-fA-F]{40}"), "must be 0x and 40 hex digits")]
+# Where an instant payout's coin goes: any chain's address, compared with what the exchange shows and never paid by us.
+PayoutAddress = Annotated[str, Text(re.compile("[!-~]{1,128}"), "must be 1 to 128 printable characters without blanks")]
 TxHash = Annotated[str, Text(re.compile("0x[0-9a-f]{64}"), "must be 0x and 64 lower-case hex digits")]
 TxHashOrNone = Annotated[str, Text(re.compile("(0x[0-9a-f]{64})?"), "must be empty or 0x and 64 lower-case hex digits")]
 StatusWord = Annotated[str, Text(re.compile("[0-9a-z_-]{0,32}"), "must be at most 32 of 0-9 a-z _ -")]

@@ -15,6 +15,7 @@ from shared.messages.fields import (
     ChainId,
     FieldRuleBroken,
     OrderId,
+    PayoutAddress,
     PersonText,
     PollNumber,
     PositiveUnits,
@@ -104,7 +105,7 @@ class CheckOrder(Message):
     to_network: Ticker
     amount_wei: PositiveWei
     payin_address: Address
-    payout_address: Address
+    payout_address: PayoutAddress
 
 
 @dataclass(frozen=True, slots=True)

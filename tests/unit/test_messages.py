@@ -102,7 +102,7 @@ BY_TYPE = {type(message).__name__: message for message in EXAMPLES}
         ("PayBatch", "batch_conversion_id", f"{{{BATCH}}}", NOT_A_UUID),
         ("PayBatch", "batch_conversion_id", f"urn:uuid:{BATCH}", NOT_A_UUID),
         ("PayBatch", "amount_wei", 0, "must be at least 1"),
-        ("CheckOrder", "payout_address", "", NOT_AN_ADDRESS),
+        ("CheckOrder", "payout_address", "", "must be 1 to 128 printable characters without blanks"),
         ("CheckOrder", "amount_wei", 0, "must be at least 1"),
         ("OrderChecked", "verdict", "fine", "must be one of payable, not_waiting, mismatch, not_found"),
         ("OrderChecked", "verdict", "payable ", "must be one of payable, not_waiting, mismatch, not_found"),

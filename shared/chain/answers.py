@@ -11,7 +11,7 @@ from shared.chain.port import AnswerKind
 
 # First match wins. anvil 1.7.1 and geth 1.16 say these; other clients say much the same.
 _TEXTS: Final[tuple[tuple[str, AnswerKind], ...]] = (
-    (r"already known|already imported|known transaction|alreadyexists", AnswerKind.ALREADY_KNOWN),
+    (r"already known|already imported|known transaction|alreadyknown", AnswerKind.ALREADY_KNOWN),
     (r"nonce (is )?too low|nonce too old|oldnonce", AnswerKind.NONCE_TOO_LOW),
     (r"replacement transaction underpriced|replacementnotallowed", AnswerKind.UNDERPRICED),
     (r"insufficient (funds|balance)|insufficientfunds", AnswerKind.INSUFFICIENT_FUNDS),

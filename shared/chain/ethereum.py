@@ -65,7 +65,7 @@ class EthereumChain:
         answers: dict[str, int] = {}
         failures: dict[str, str] = {}
         for provider in self._quorum.providers:
-            answer = provider.ask(Provider.chain_id)
+            answer = provider.ask(lambda asked: asked.chain_id())
             if isinstance(answer, Failure):
                 failures[provider.name] = answer.text
             else:
@@ -156,7 +156,7 @@ class EthereumChain:
         rewards = [int(reward) for history in histories for row in history.get("reward") or () for reward in row[:1]]
         node_tip_wei = None
         if not any(rewards):
-            answers = [provider.ask(Provider.node_tip_wei) for provider in self._quorum.providers]
+            answers = [provider.ask(lambda asked: asked.node_tip_wei()) for provider in self._quorum.providers]
             node_tip_wei = next((answer for answer in answers if not isinstance(answer, Failure)), None)
         return suggest_fees(median_high(bases), rewards, node_tip_wei, ceiling_wei)
 

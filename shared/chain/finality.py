@@ -5,9 +5,8 @@ The only door to a verdict. What one provider shows, what is not finalized and w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, Final
 
 from shared.chain.address import same_address
@@ -153,7 +152,7 @@ class ConsumerSearch:
                 if budget == 0:
                     return None
                 budget -= 1
-                bodies = provider.ask(partial(Provider.block_transactions, number=number))
+                bodies = provider.ask(_transactions_at(number))
                 if isinstance(bodies, Failure) or bodies is None:
                     break
                 tx_hash = _consumer_in(bodies, account, nonce)
@@ -177,6 +176,10 @@ class _ReadRange:
 
     def mark(self, number: int) -> None:
         self.low, self.high = min(self.low, number), max(self.high, number)
+
+
+def _transactions_at(number: int) -> Callable[[Provider], list[dict[str, Any]] | None]:
+    return lambda provider: provider.block_transactions(number)
 
 
 def _consumer_in(transactions: list[dict[str, Any]], account: str, nonce: int) -> str | None:

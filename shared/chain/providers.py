@@ -7,6 +7,7 @@ exception leaves this module, not even as the cause of ours.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,7 +17,7 @@ from urllib.parse import parse_qsl, urlsplit
 from eth_typing import URI, ChecksumAddress
 from hexbytes import HexBytes
 from web3 import HTTPProvider, Web3
-from web3.exceptions import BlockNotFound, TransactionNotFound, Web3Exception, Web3RPCError
+from web3.exceptions import BlockNotFound, ContractLogicError, TransactionNotFound, Web3Exception, Web3RPCError
 from web3.types import BlockIdentifier, RPCEndpoint, RPCResponse, TxParams
 
 from shared.chain.port import Block
@@ -43,6 +44,7 @@ class Provider:
     def __init__(self, name: str, url: str, timeout_s: float) -> None:
         self.name = name
         self._secrets = _secrets_of(url)
+        _hush_libraries()
         # web3's own repetition would post the same signed bytes five times and hide the first answer.
         http = _SilentHttp(
             URI(url),
@@ -60,6 +62,9 @@ class Provider:
         """What `question` reads here, or the Failure that kept it from reading."""
         try:
             return question(self)
+        except ContractLogicError as error:
+            # web3's own reading of a JSON-RPC error: the node executed the call, and the contract refused it.
+            return Failure(self.name, None, self.without_secrets(str(error)), answered=True)
         except Web3RPCError as error:
             return self._spoken(error)
         except _NOT_JSON_RPC as error:
@@ -118,7 +123,9 @@ class Provider:
         return dict(self._web3.eth.fee_history(blocks, "latest", [50]))
 
     def node_tip_wei(self) -> int:
-        return int(self._web3.eth.max_priority_fee)
+        # Not `eth.max_priority_fee`: that one warns and computes its own when the node has none.
+        told = self._web3.manager.request_blocking(RPCEndpoint("eth_maxPriorityFeePerGas"), [])
+        return int(told, 16)
 
     def send_raw(self, raw: bytes) -> str:
         """Hand the bytes over once; the hash the node answers."""
@@ -171,6 +178,12 @@ class _SilentHttp(HTTPProvider):
 
     def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:
         return self.decode_rpc_response(self._make_request(method, self.encode_rpc_request(method, params)))
+
+
+def _hush_libraries() -> None:
+    """The HTTP libraries print whole URLs, also in warnings; what they would say is in our own Failure."""
+    for name in ("web3._utils.http_session_manager", "urllib3.connectionpool"):
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def _checksummed(address: str) -> ChecksumAddress:

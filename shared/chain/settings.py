@@ -4,7 +4,7 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.chain.address import ZERO_ADDRESS, is_address, to_checksum
 
@@ -20,6 +20,9 @@ AddressSetting = Annotated[str, AfterValidator(_address)]
 
 class ChainSettings(BaseSettings):
     """ETHEREUM_RPC_URLS and what is looked at through them. The URLs contain provider keys: they print as stars."""
+
+    # Without this, the message of a rejected value would repeat the secret.
+    model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True)
 
     ethereum_rpc_urls: SecretStr
     ethereum_quorum: int | None = Field(default=None, ge=1)

@@ -3,11 +3,14 @@
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class ExchangeSettings(BaseSettings):
     """CHANGENOW_API_KEY and where to use it. The key goes into one HTTP header and prints as stars."""
+
+    # Without this, the message of a rejected value would repeat the secret.
+    model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True)
 
     changenow_api_key: SecretStr = Field(description="the partner key of the exchange account")
     changenow_api_url: str = Field(default="https://api.changenow.io/v2", description="the exchange's API, version 2")

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _REFUSED = (InterfaceError, DatabaseError, OSError)
 _CONNECT_TIMEOUT_S = 5
 _SOCKET_MARGIN_S = 5  # after the server should have cancelled the statement itself
+_KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}  # seconds, seconds, probes
 _IDLE_IN_TRANSACTION_MS = 60_000  # a stopped process lets go of its locks; no handler works this long
 
 
@@ -137,7 +138,7 @@ def _limits(statement_timeout_ms: int, lock_timeout_ms: int) -> dict[str, str]:
 
 
 def _bounded(raw: CoreConnection, statement_timeout_ms: int) -> CoreConnection:
-    """Gives the connection's socket its own limit, and sends small packets at once.
+    """Gives the connection's socket its own limit, sends small packets at once, and notices a peer that vanished.
 
     Without TCP_NODELAY a large parameter array waits 40 ms for an acknowledgement.
     """
@@ -145,4 +146,7 @@ def _bounded(raw: CoreConnection, statement_timeout_ms: int) -> CoreConnection:
     wire.settimeout(statement_timeout_ms / 1000 + _SOCKET_MARGIN_S)
     if wire.family in (socket.AF_INET, socket.AF_INET6):
         wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for option, value in _KEEPALIVE.items():
+            if hasattr(socket, option):  # Linux has all three, other systems some
+                wire.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
     return raw

@@ -7,6 +7,7 @@ the BEGIN of a transaction shows a dead connection, and then the next one is tri
 from __future__ import annotations
 
 import os
+import time
 import weakref
 from collections.abc import Callable
 from threading import BoundedSemaphore, Lock
@@ -16,6 +17,9 @@ from pg8000.core import CoreConnection
 from shared.db.connection import Connection
 from shared.db.errors import DatabaseUnreachable, PoolExhausted
 
+# Firewalls between a service and Cloud SQL forget quiet connections without a word; asking one would hang.
+_IDLE_AT_MOST_S = 300
+
 Connect = Callable[[], CoreConnection]
 """Opens one connection to the database, or raises `DatabaseUnreachable`."""
 
@@ -23,11 +27,12 @@ Connect = Callable[[], CoreConnection]
 class Pool:
     """At most `size` connections; who finds none free waits `wait_s` seconds, then gets `PoolExhausted`."""
 
-    def __init__(self, connect: Connect, size: int, wait_s: float) -> None:
+    def __init__(self, connect: Connect, size: int, wait_s: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._connect = connect
+        self._clock = clock
         self._size = size
         self._wait_s = wait_s
-        self._idle: list[Connection] = []
+        self._idle: list[tuple[Connection, float]] = []  # with the moment it came back; the last one first out
         self._inherited: list[Connection] = []
         self._start_empty()
         pool = weakref.ref(self)
@@ -48,7 +53,7 @@ class Pool:
         try:
             if connection.usable:
                 with self._lock:
-                    self._idle.append(connection)
+                    self._idle.append((connection, self._clock()))
             else:
                 connection.close()
         finally:
@@ -58,7 +63,7 @@ class Pool:
         """Closes the idle connections; the pool can be used again."""
         with self._lock:
             idle, self._idle = self._idle, []
-        for connection in idle:
+        for connection, _ in idle:
             connection.close()
 
     def _begin(self, mode: str) -> Connection:
@@ -79,7 +84,12 @@ class Pool:
 
     def _take_idle(self) -> Connection | None:
         with self._lock:
-            return self._idle.pop() if self._idle else None
+            connection, since = self._idle.pop() if self._idle else (None, 0.0)
+        if connection is not None and self._clock() - since > _IDLE_AT_MOST_S:
+            connection.close()
+            self.close()  # the others have been idle for longer still
+            return None
+        return connection
 
     def _start_empty(self) -> None:
         self._lock = Lock()
@@ -88,7 +98,7 @@ class Pool:
 
     def forget(self) -> None:
         """In a forked child: the parent's connections are kept untouched (closing would end *its* sessions)."""
-        self._inherited += self._idle
+        self._inherited += [connection for connection, _ in self._idle]
         self._start_empty()
 
 

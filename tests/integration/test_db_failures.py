@@ -28,6 +28,7 @@ from shared.db import (
     plain,
 )
 from shared.db.connect import connector
+from shared.db.pool import Pool
 from shared.db.roles import INTAKE, OWNER
 from shared.db.settings import DatabaseSettings
 from shared.lifecycle.reactions import Unknown
@@ -307,6 +308,31 @@ def test_a_forked_child_opens_its_own_connections(postgres: Postgres, database_n
     with database.read() as conn:
         assert conn.all(pid)[0]["pid"] == parents
     database.close()
+
+
+def test_a_connection_that_was_idle_for_long_is_replaced_without_asking_it(
+    postgres: Postgres, database_name: str
+) -> None:
+    now = [1_000.0]
+    opener = plain(host=postgres.server.host, port=postgres.server.port, database=database_name, user=OWNER)
+    pool = Pool(opener, 3, 1, clock=lambda: now[0])
+    first, second = pool.begin(""), pool.begin("")
+    for connection in (first, second):
+        connection.roll_back()
+        pool.give_back(connection)
+    now[0] += 299
+    third = pool.begin("")
+    assert third is second
+    third.roll_back()
+    pool.give_back(third)
+    now[0] += 301
+    fourth = pool.begin("")
+    assert fourth not in (first, second)
+    assert not first.usable
+    assert not second.usable
+    fourth.roll_back()
+    pool.give_back(fourth)
+    pool.close()
 
 
 def test_many_threads_share_few_connections(postgres: Postgres, database_name: str) -> None:

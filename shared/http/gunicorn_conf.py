@@ -3,16 +3,14 @@
     gunicorn -c shared/http/gunicorn_conf.py "GCAccumulator.app:create_app()"
 
 From the environment: PORT (8080), LISTEN_ADDRESS (all; the sandbox says 127.0.0.1), WEB_CONCURRENCY (1 process). The
-service's settings (class `Settings` of its settings.py) are read before the port is opened; a wrong one ends the
-process with exit code 78.
+service's settings are read before the port is opened; a wrong one ends the process with exit code 78.
 """
 
 import os
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from shared.http.settings import load_settings
+from shared.http.settings import load_settings, settings_class_of
 
 bind = f"{os.environ.get('LISTEN_ADDRESS') or '0.0.0.0'}:{os.environ.get('PORT') or '8080'}"  # noqa: S104 - a container's own network
 workers = int(os.environ.get("WEB_CONCURRENCY") or "1")
@@ -38,6 +36,5 @@ worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
 
 def on_starting(server: Any) -> None:
     """Read the settings in the master, before it listens: `load_settings` ends the process when one is wrong."""
-    package = server.cfg.settings["wsgi_app"].get() or server.app.app_uri
-    settings_module = import_module(f"{package.partition('.')[0]}.settings")
-    load_settings(settings_module.Settings)
+    package = str(server.app.app_uri).partition(".")[0]
+    load_settings(settings_class_of(package))

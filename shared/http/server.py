@@ -92,5 +92,4 @@ class _SilentSocket:
 
 
 def _service_name(cfg: Any) -> str:
-    uri = cfg.wsgi_app or ""
-    return str(uri).partition(".")[0] or "gunicorn"
+    return str(cfg.proc_name).partition(".")[0]  # by default the application's name, as GCAccumulator.app:create_app()

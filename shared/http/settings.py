@@ -4,6 +4,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, SecretStr, ValidationError
@@ -84,6 +85,19 @@ def load_settings(settings_class: type[S], environ: Mapping[str, str] | None = N
         _stop(settings_class, problems)
     conceal(_secrets_of(settings))
     return settings
+
+
+def settings_class_of(package: str) -> type[ServiceSettings]:
+    """The one settings class that a service's settings.py defines. TypeError when there is none, or more than one."""
+    module = import_module(f"{package}.settings")
+    found = [
+        each
+        for each in vars(module).values()
+        if isinstance(each, type) and issubclass(each, ServiceSettings) and each.__module__ == module.__name__
+    ]
+    if len(found) != 1:
+        raise TypeError(f"{module.__name__} must define one settings class, not {len(found)}")
+    return found[0]
 
 
 def _read(settings_class: type[S], environ: Mapping[str, str]) -> tuple[dict[str, str], list[tuple[str, str]]]:

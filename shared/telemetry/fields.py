@@ -69,7 +69,7 @@ def cloud_logging_names(project: str) -> Callable[[object, str, EventDict], Even
         labels = {key: str(event.pop(key)) for key in ("service", "build") if event.get(key)}
         if labels:
             named["logging.googleapis.com/labels"] = labels
-        named.update(event)
+        named.update({key: value for key, value in event.items() if value is not None})
         return named
 
     return rename

@@ -17,21 +17,26 @@ LogFormat = Literal["json", "console"]
 # Libraries whose INFO lines tell nothing about money.
 _QUIET = ("asyncio", "google", "grpc", "urllib3", "web3", "werkzeug")
 
+# The server names build and project before the service, which knows only itself, sets up its log.
+_remembered: dict[str, str] = {}
+
 
 def configure_logging(
     log_format: LogFormat,
     level: str,
     service: str,
     *,
-    build: str = "",
-    project: str = "",
+    build: str | None = None,
+    project: str | None = None,
     stream: TextIO | None = None,
 ) -> None:
     """Send every log line of this process to `stream` (default: standard error, so that `--json` output stays clean).
 
-    `service` and `build` become labels of every line; `project` completes the trace's name for Cloud Logging.
-    Called again it replaces the former setup; it never adds a second handler.
+    `service` and `build` become labels of every line; `project` completes the trace's name for Cloud Logging. Called
+    again it replaces the former setup, but for `build` and `project` when they are not given.
     """
+    build = _remember("build", build)
+    project = _remember("project", project)
     steps: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -81,6 +86,12 @@ def _send_everything_to(handler: logging.Handler, level: str) -> None:
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.captureWarnings(capture=True)
+
+
+def _remember(name: str, value: str | None) -> str:
+    if value is not None:
+        _remembered[name] = value
+    return _remembered.get(name, "")
 
 
 def _labels(service: str, build: str) -> Processor:

@@ -27,11 +27,12 @@ SELECT address, chain_id, account_status, reason, next_nonce, drive_lease_until,
  WHERE address = :address AND chain_id = :chain_id;
 
 -- name: lock_account(address, chain_id)
--- The account's row, locked: nonces are given out and limits judged under this lock only.
+-- The account's row, locked: nonces are given out and limits judged under this lock only. NO KEY: a new transfer may
+-- still refer to the row meanwhile.
 SELECT address, chain_id, account_status, reason, next_nonce, drive_lease_until, updated_at
   FROM account
  WHERE address = :address AND chain_id = :chain_id
-   FOR UPDATE;
+   FOR NO KEY UPDATE;
 
 -- name: open_account(address, chain_id, account_status, next_nonce, now)
 -- Makes the account's row from the finalized nonce; of two first uses one makes it.

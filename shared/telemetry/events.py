@@ -100,6 +100,8 @@ _OF_THE_SERVICES = {
     "threshold_checked": COUNTED,
     "threshold_not_reached": WAITING,
     "batch_not_formed": WAITING,
+    "batch_held_back": WAITING,
+    "swap_failure_heard": WARNED,
     "batching_paused": STOPPED,
     "price_guard_refused": ALERTED,
     "limits_read": LOOKED_UP,

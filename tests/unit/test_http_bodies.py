@@ -7,6 +7,7 @@ import pytest
 
 from shared.http.body import MAX_DEPTH, JsonNumber, announced_length, parse_object, read_exactly
 from shared.http.errors import BodyIncomplete, BodyTooLarge, JsonMalformed, LengthMissing
+from shared.http.stream import drain, patient_stream
 
 
 @pytest.mark.parametrize(
@@ -118,3 +119,54 @@ def test_a_body_is_read_to_its_announced_end_and_no_further() -> None:
 def test_a_body_that_ends_early_is_no_body() -> None:
     with pytest.raises(BodyIncomplete):
         read_exactly(BytesIO(b'{"amount": 1'), 20)
+
+
+class Connection:
+    """The socket under a request."""
+
+    def __init__(self) -> None:
+        self.timeout: float | None = None
+        self.limits: list[float | None] = []
+
+    def gettimeout(self) -> float | None:
+        return self.timeout
+
+    def settimeout(self, limit_s: float | None) -> None:
+        self.timeout = limit_s
+        self.limits.append(limit_s)
+
+
+class Standstill(BytesIO):
+    """A body whose sender stands still."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        raise TimeoutError
+
+
+def test_a_sender_who_stands_still_gets_408_and_may_come_again() -> None:
+    connection = Connection()
+    environ = {"wsgi.input": Standstill(), "gunicorn.socket": connection}
+    with pytest.raises(BodyIncomplete) as postponed, patient_stream(environ) as stream:
+        read_exactly(stream, 10)
+    assert postponed.value.http_status == 408
+    assert connection.limits == [10.0, None]
+
+
+def test_a_body_that_was_not_read_is_read_away_within_bounds() -> None:
+    refused = BytesIO(b"x" * 40_000_000)
+    drain({"wsgi.input": refused, "CONTENT_LENGTH": "40000000"})
+    assert 32 * 1024 * 1024 <= refused.tell() < 34 * 1024 * 1024
+
+
+def test_a_body_that_was_read_is_left_alone() -> None:
+    stream = BytesIO(b"next request")
+    environ = {"wsgi.input": stream, "CONTENT_LENGTH": "12"}
+    with patient_stream(environ) as body:
+        assert body.read(4) == b"next"
+    drain(environ)
+    drain({"wsgi.input": stream, "CONTENT_LENGTH": ""})
+    assert stream.read() == b" request"
+
+
+def test_a_caller_who_left_cannot_disturb_the_server() -> None:
+    drain({"wsgi.input": Standstill(), "CONTENT_LENGTH": "10", "gunicorn.socket": Connection()})

@@ -405,7 +405,8 @@ CREATE TABLE book_entry (
 );
 CREATE FUNCTION posting_must_balance() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF EXISTS (SELECT 1 FROM book_entry WHERE posting_id = NEW.posting_id GROUP BY asset HAVING sum(amount) <> 0) THEN
+    -- public. is said: a temporary table of this name would otherwise be looked at instead
+    IF EXISTS (SELECT 1 FROM public.book_entry WHERE posting_id = NEW.posting_id GROUP BY asset HAVING sum(amount) <> 0) THEN
         RAISE EXCEPTION 'posting % does not sum to zero', NEW.posting_id
             USING ERRCODE = 'check_violation', CONSTRAINT = 'posting_balances';
     END IF;

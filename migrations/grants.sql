@@ -7,6 +7,8 @@ REVOKE ALL ON SCHEMA public FROM PUBLIC;
 REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC, gcpay_intake, gcpay_batcher, gcpay_conductor, gcpay_executor, gcpay_operator;
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM PUBLIC, gcpay_intake, gcpay_batcher, gcpay_conductor, gcpay_executor, gcpay_operator;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA public FROM PUBLIC, gcpay_intake, gcpay_batcher, gcpay_conductor, gcpay_executor, gcpay_operator;
+-- No temporary tables: one that is named like a real table would stand before it.
+DO $$ BEGIN EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', current_database()); END $$;
 GRANT USAGE ON SCHEMA public TO gcpay_intake, gcpay_batcher, gcpay_conductor, gcpay_executor, gcpay_operator;
 
 -- Every service: tells its story, keeps its books, leaves its messages.
@@ -47,6 +49,7 @@ GRANT SELECT, INSERT ON exchange_order TO gcpay_conductor;
 GRANT UPDATE (order_status, reason, exchange_status, payin_hash, payout_hash, refund_hash, updated_at, due_at) ON exchange_order TO gcpay_conductor;
 GRANT SELECT ON batch_conversions TO gcpay_conductor;
 GRANT SELECT ON transfer TO gcpay_conductor;
+GRANT SELECT (unique_id, evidence) ON slot TO gcpay_conductor;
 
 -- The executor pays. What it pays, and where, it reads from rows that it cannot write.
 GRANT SELECT, INSERT ON transfer TO gcpay_executor;

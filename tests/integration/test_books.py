@@ -92,6 +92,16 @@ def test_the_database_itself_refuses_what_does_not_balance(database: Database) -
     assert count(database, "posting") == 0
 
 
+def test_a_temporary_table_does_not_hide_an_unbalanced_posting(database: Database) -> None:
+    with pytest.raises(ConstraintViolated) as caught, database.transaction() as conn:
+        conn.script(
+            """create temporary table book_entry (posting_id bigint, asset text, amount numeric);
+               insert into posting (event, subject, trace, at) values ('by_hand', 'x', 't', '2026-01-01');
+               insert into public.book_entry select id, 1, 'ETH', 'wallet', 5 from posting"""
+        )
+    assert caught.value.constraint == "posting_balances"
+
+
 def test_an_entry_added_to_a_finished_posting_is_refused(database: Database) -> None:
     with database.transaction() as conn:
         post(conn, PAYMENT, NOW, "t")

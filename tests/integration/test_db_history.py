@@ -13,12 +13,16 @@ from shared.db import (
     Database,
     PermissionMissing,
     record,
+    record_decision,
+    record_decisions,
     record_many,
     story_of,
     sync_allowed_transitions,
 )
 from shared.db.roles import INTAKE
-from shared.lifecycle.states import Machine, PaymentState
+from shared.lifecycle.decide import Limits, decide
+from shared.lifecycle.facts import FundsSufficient, PaymentAccepted
+from shared.lifecycle.states import AccountState, Machine, PaymentState
 from shared.money import Ether
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -60,6 +64,20 @@ def test_the_same_move_of_many_is_written_in_one_statement_in_their_order(databa
         rows = conn.all("select subject, evidence from history order by id")
     assert [row["subject"] for row in rows] == subjects
     assert rows[0]["evidence"] == {"batch": "b"}
+
+
+def test_a_decision_is_written_as_it_was_decided_and_a_stay_is_not(database: Database) -> None:
+    moved = decide(Machine.PAYMENT, None, PaymentAccepted(), NOW, Limits())
+    stayed = decide(Machine.ACCOUNT, AccountState.ACTIVE, FundsSufficient(), NOW, Limits())
+    with database.transaction() as conn:
+        record_decision(conn, moved, "17", NOW, "t", {"net": Ether(1)})
+        record_decisions(conn, moved, ["18", "19"], NOW, "t", {})
+        record_decision(conn, stayed, "0xwallet", NOW, "t", {})
+        record_decisions(conn, stayed, ["a", "b"], NOW, "t", {})
+        rows = conn.all("select machine, subject, from_state, to_state, event from history order by id")
+    assert [tuple(row.values()) for row in rows] == [
+        ("payment", subject, "", "pending", "payment_recorded") for subject in ("17", "18", "19")
+    ]
 
 
 def test_the_story_cannot_be_changed_by_a_service(database_as: Callable[[str], Database]) -> None:

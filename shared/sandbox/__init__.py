@@ -3,10 +3,10 @@
 Top layer: may import services, is imported by none, never in the production image. Rooms and modules are imported
 where they are used, because together they cost a second:
 
-- `lifetime`   die_with_parent, announce_ready, stop_on_signals, guarded
+- `lifetime`   die_with_parent, announce_ready, listening, stop_on_signals, guarded
 - `processes`  Process, ProcessGroup, StartFailed
 - `loopback`   LoopbackServer, Answer, Call, BadCall, call_json (control ports)
 - `posting`    Posting, Outcome (an HTTP request with a hard deadline)
-- `journal`    Journal (JSON lines)
+- `journal`    Journal (JSON lines); `recording` RecordingTarget (a target that remembers what it was sent)
 - `tasks`      the Cloud Tasks service; `identity` the token issuer; `scheduler` the Cloud Scheduler
 """

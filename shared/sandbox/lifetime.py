@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 PARENT_PID_VARIABLE = "SANDBOX_PARENT_PID"
 """Set by whoever starts a sandbox process, so that a parent who dies before the child has looked is noticed too."""
@@ -38,6 +38,15 @@ def announce_ready(**facts: object) -> None:
     """Print the one JSON line on standard output that says: I listen now, on these ports."""
     sys.stdout.write(json.dumps({"ready": True, "pid": os.getpid(), **facts}) + "\n")
     sys.stdout.flush()
+
+
+@contextlib.contextmanager
+def listening() -> Iterator[None]:
+    """Around the opening of ports: one that cannot be had ends the process with a sentence instead of a traceback."""
+    try:
+        yield
+    except OSError as error:
+        sys.exit(f"cannot listen: {error.strerror or error}")
 
 
 class StopRequest:

@@ -55,7 +55,10 @@ class LoopbackServer:
         class Handler(_JsonHandler):
             routes = table
 
-        self._server = _PooledServer(port, Handler, threads)
+        try:
+            self._server = _PooledServer(port, Handler, threads)
+        except OSError as error:
+            raise OSError(error.errno, f"port {port}: {error.strerror}") from error
         self.port: int = self._server.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self._thread = threading.Thread(
@@ -134,10 +137,10 @@ class _JsonHandler(BaseHTTPRequestHandler):
             self._send(Answer({"error": str(refusal)}, 400))
 
     def _body(self) -> Mapping[str, object]:
-        length = int(self.headers.get("Content-Length") or 0)
-        if length > _MAX_BODY_BYTES:
-            raise BadCall("body too large")
-        text = self.rfile.read(length)
+        length = self.headers.get("Content-Length") or "0"
+        if not length.isdecimal() or int(length) > _MAX_BODY_BYTES:
+            raise BadCall("Content-Length: not a number, or too large")
+        text = self.rfile.read(int(length))
         if not text.strip():
             return {}
         try:
@@ -168,10 +171,11 @@ class _PooledServer(ThreadingMixIn, HTTPServer):
     request_queue_size = 64
 
     def __init__(self, port: int, handler: type[BaseHTTPRequestHandler], threads: int) -> None:
-        super().__init__(("127.0.0.1", port), handler)
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix=f"loopback-{self.server_address[1]}")
+        # First our own parts: the parent closes the server when its port cannot be had.
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="loopback-call")
         self._open: set[socket.socket] = set()
         self._open_lock = threading.Lock()
+        super().__init__(("127.0.0.1", port), handler)
 
     def process_request(self, request: object, client_address: object) -> None:
         assert isinstance(request, socket.socket)

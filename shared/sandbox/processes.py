@@ -19,6 +19,8 @@ from typing import IO, Self
 
 from shared.sandbox.lifetime import PARENT_PID_VARIABLE
 
+ROOT = Path(__file__).resolve().parents[2]
+"""Where the project's packages are; processes start there unless told otherwise."""
 _READY_S = 30.0
 _GRACE_S = 5.0
 _POLL_S = 0.02
@@ -53,8 +55,9 @@ class Process:
     ) -> Self:
         """Start it and return at once; follow with `wait_ready`. Several may start side by side this way.
 
-        `env` replaces the environment when given. Without `ready_when` the process must print the ready line; with
-        it, standard output just goes to the log and the question is asked until it is answered with yes.
+        `env` replaces the environment when given; `cwd` is the project's root unless given. Without `ready_when` the
+        process must print the ready line; with it, standard output just goes to the log and the question is asked
+        until it is answered with yes.
         """
         log_path = log_path or Path(os.devnull)
         environment = {**(os.environ if env is None else env), PARENT_PID_VARIABLE: str(os.getpid())}
@@ -62,7 +65,7 @@ class Process:
             popen = subprocess.Popen(
                 list(argv),
                 env=environment,
-                cwd=cwd,
+                cwd=cwd or ROOT,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE if ready_when is None else log,
                 stderr=log,

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -48,6 +49,8 @@ def test_the_ready_line_gives_the_ports_and_the_rest_goes_to_the_log(tmp_path: P
     try:
         assert process.port() == 7
         assert process.running
+        while "later" not in log.read_text():
+            time.sleep(0.01)
     finally:
         assert process.stop() == -signal.SIGTERM
     assert process.stop() == -signal.SIGTERM, "a repeat gives the same answer"
@@ -183,3 +186,23 @@ def test_a_process_that_was_started_by_hand_also_leaves_on_an_interrupt() -> Non
         assert b'"ready": true' in output.readline()
         process.send_signal(signal.SIGINT)
         assert process.wait(3) == 0
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["shared.sandbox.identity", "--port", "{port}"],
+        ["shared.sandbox.tasks", "--port", "{port}"],
+        ["shared.sandbox.tasks", "--control-port", "{port}"],
+        ["shared.sandbox.scheduler", "--port", "{port}", "--identity-url", "http://x", "--identity-email", "a@b"],
+    ],
+)
+def test_a_port_in_use_is_one_clear_sentence(argv: list[str], tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        words = [sys.executable, "-m", *(word.format(port=port) for word in argv)]
+        with pytest.raises(
+            StartFailed, match=rf"(?s)exit code 1 .*cannot listen: port {port}: Address already in use"
+        ) as failed:
+            Process.start("one", words, log_path=tmp_path / "log")
+    assert "Traceback" not in str(failed.value)

@@ -3,7 +3,7 @@
 import argparse
 
 from shared.sandbox.identity.service import IdentityService
-from shared.sandbox.lifetime import announce_ready, die_with_parent, stop_on_signals
+from shared.sandbox.lifetime import announce_ready, die_with_parent, listening, stop_on_signals
 
 
 def main() -> None:
@@ -13,7 +13,9 @@ def main() -> None:
     options = parser.parse_args()
     die_with_parent()
     stop = stop_on_signals()
-    with IdentityService(options.port) as service:
+    with listening():
+        service = IdentityService(options.port)
+    with service:
         announce_ready(port=service.port, url=service.url, jwks_url=service.jwks_url)
         stop.wait()
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from shared.sandbox.identity import IdentityClient
 from shared.sandbox.journal import Journal
-from shared.sandbox.lifetime import announce_ready, die_with_parent, stop_on_signals
+from shared.sandbox.lifetime import announce_ready, die_with_parent, listening, stop_on_signals
 from shared.sandbox.scheduler.job import BadJob, Job
 from shared.sandbox.scheduler.service import ATTEMPT_DEADLINE_S, Scheduler
 
@@ -19,16 +19,17 @@ def main() -> None:
     stop = stop_on_signals()
     with contextlib.closing(Journal(options.log)) as journal:
         try:
-            scheduler = Scheduler(
-                [Job.parse(text) for text in options.job],
-                IdentityClient(options.identity_url),
-                options.identity_email,
-                port=options.port,
-                time_scale=options.time_scale,
-                first_delay_s=options.first_delay,
-                deadline_s=options.deadline,
-                journal=journal,
-            )
+            with listening():
+                scheduler = Scheduler(
+                    [Job.parse(text) for text in options.job],
+                    IdentityClient(options.identity_url),
+                    options.identity_email,
+                    port=options.port,
+                    time_scale=options.time_scale,
+                    first_delay_s=options.first_delay,
+                    deadline_s=options.deadline,
+                    journal=journal,
+                )
         except BadJob as error:
             parser.error(str(error))
         with scheduler:

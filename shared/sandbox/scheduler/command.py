@@ -23,5 +23,5 @@ def command(
     for job in jobs:
         argv += ["--job", str(job)]
     if log is not None:
-        argv += ["--log", str(log)]
+        argv += ["--log", str(log.resolve())]
     return argv

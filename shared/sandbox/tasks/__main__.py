@@ -10,7 +10,7 @@ from google.cloud.tasks_v2.types import Queue
 
 from shared.sandbox.identity import IdentityClient
 from shared.sandbox.journal import Journal
-from shared.sandbox.lifetime import announce_ready, die_with_parent, stop_on_signals
+from shared.sandbox.lifetime import announce_ready, die_with_parent, listening, stop_on_signals
 from shared.sandbox.tasks.service import TaskService
 
 
@@ -21,15 +21,16 @@ def main() -> None:
     stop = stop_on_signals()
     journal = Journal(options.log)
     with contextlib.closing(journal):
-        service = TaskService(
-            port=options.port,
-            control_port=options.control_port,
-            tokens=IdentityClient(options.issuer_url) if options.issuer_url else None,
-            time_scale=options.time_scale,
-            workers=options.workers,
-            deadline_scale=options.deadline_scale,
-            journal=journal,
-        )
+        with listening():
+            service = TaskService(
+                port=options.port,
+                control_port=options.control_port,
+                tokens=IdentityClient(options.issuer_url) if options.issuer_url else None,
+                time_scale=options.time_scale,
+                workers=options.workers,
+                deadline_scale=options.deadline_scale,
+                journal=journal,
+            )
         for queue in _queues(options):
             service.create_queue(queue, time.time())
         with service:

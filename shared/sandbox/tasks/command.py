@@ -25,7 +25,7 @@ def command(
     for queue in queues:
         argv += ["--queue", queue]
     if queues_file is not None:
-        argv += ["--queues", str(queues_file)]
+        argv += ["--queues", str(queues_file.resolve())]
     if log is not None:
-        argv += ["--log", str(log)]
+        argv += ["--log", str(log.resolve())]
     return argv

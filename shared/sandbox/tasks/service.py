@@ -1,5 +1,7 @@
 """The task service as one object: gRPC port, control port, dispatcher, faults."""
 
+import errno
+import os
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
@@ -46,7 +48,10 @@ class TaskService:
         # Without this option two services could share one port and each get half of the calls.
         self._server = grpc.server(self._calls, options=[("grpc.so_reuseport", 0)])
         self._server.add_generic_rpc_handlers((self._api.registration(),))
-        self.port = self._server.add_insecure_port(f"127.0.0.1:{port}")
+        try:
+            self.port = self._server.add_insecure_port(f"127.0.0.1:{port}")
+        except RuntimeError as error:
+            raise OSError(errno.EADDRINUSE, f"port {port}: {os.strerror(errno.EADDRINUSE)}") from error
         self.endpoint = f"127.0.0.1:{self.port}"
         self.control = TaskControlServer(control_port, self.store, self.faults, self.dispatcher)
 

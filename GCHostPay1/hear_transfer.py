@@ -1,0 +1,97 @@
+"""Hears from the executor how the transfer ended: settled is watched to its result, everything else waits for a person.
+
+The message only says which transfer. How it ended, and its transaction, are read from the executor's rows.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from shared.db import Connection, record_decision
+from shared.lifecycle import Machine, RequestState, TransferState, TryLater, decide, next_poll
+from shared.lifecycle import facts as f
+from shared.messages import CONDUCTOR_TO_CONDUCTOR, CheckArrival, TransferFinal
+from shared.telemetry import get_logger
+
+from . import store
+from .conductor import POLL_GRACE, Conductor
+from .hear_check import named_request
+from .park import park_request
+from .store import Request, TransferSeen
+from .take_request import RequestContradicts
+
+log = get_logger()
+
+_ENDED_OTHERWISE: Final = frozenset(
+    {TransferState.REVERTED, TransferState.CANCELLED, TransferState.FOREIGN, TransferState.HELD}
+)
+
+
+class TransferNotFinal(TryLater):
+    """The executor's row does not show an end yet; nothing was changed."""
+
+    code = "transfer_not_final"
+
+
+def hear_transfer(conductor: Conductor, heard: TransferFinal, now: datetime, trace: str) -> RequestState:
+    """The request's state afterwards. If repeated, or late: nothing changes.
+
+    Raises OrderUnknown, RequestContradicts (nothing changed), TransferNotFinal.
+    """
+    with conductor.database.transaction() as conn:
+        request = named_request(conn, heard.unique_id, heard.cn_api_id)
+        transfer = store.transfer_of(conn, heard.unique_id)
+        if transfer is None:
+            raise RequestContradicts(f"there is no transfer for request {heard.unique_id}")
+        _require_equal(request, transfer, heard)
+        after, messages = follow_transfer(conn, conductor, request, transfer, now, trace)
+    conductor.outbox.flush(messages, now)
+    log.info("transfer_heard", unique_id=request.unique_id, outcome=heard.outcome, request=after.value)
+    return after
+
+
+def follow_transfer(
+    conn: Connection, conductor: Conductor, request: Request, transfer: TransferSeen, now: datetime, trace: str
+) -> tuple[RequestState, list[UUID]]:
+    """What the executor's row means for the request: its state afterwards and the messages to flush."""
+    limits = conductor.terms.limits
+    if transfer.status is TransferState.SETTLED:
+        if transfer.tx_hash is None:
+            raise RequestContradicts(f"the settled transfer of request {request.unique_id} has no proof")
+        decision = decide(Machine.REQUEST, request.status, f.TransferSettledForRequest(), now, limits)
+        if not decision.moved:
+            return request.status, []
+        first_look = next_poll(now, now, limits)
+        store.start_watching(conn, request.unique_id, transfer.tx_hash, now, first_look + limits.wait(POLL_GRACE))
+        record_decision(conn, decision, request.unique_id, now, trace, {"eth_tx_hash": transfer.tx_hash})
+        return RequestState.WATCHING, [put_check_arrival(conn, conductor, request, now, first_look)]
+    if transfer.status in _ENDED_OTHERWISE:
+        reason = f"its transfer is {transfer.status.value}: {transfer.reason or 'see its evidence'}"
+        decision = decide(Machine.REQUEST, request.status, f.TransferStuckForRequest(reason), now, limits)
+        if not decision.moved:
+            return request.status, []
+        return RequestState.PARKED, park_request(conn, conductor, request, decision, reason, now, trace)
+    raise TransferNotFinal(f"the transfer of request {request.unique_id} is {transfer.status.value}")
+
+
+def put_check_arrival(
+    conn: Connection, conductor: Conductor, request: Request, now: datetime, look_at: datetime
+) -> UUID:
+    """Writes the conductor's note to look at the order again. Its number makes a repeated note do nothing."""
+    message = CheckArrival(unique_id=request.unique_id, cn_api_id=request.cn_api_id, poll=request.polls + 1)
+    return conductor.outbox.put(conn, CONDUCTOR_TO_CONDUCTOR, message, now, look_at)
+
+
+def _require_equal(request: Request, transfer: TransferSeen, heard: TransferFinal) -> None:
+    """The report, the request and the executor's row must tell the same amount, order and transaction."""
+    wrong = []
+    if transfer.value != request.amount or heard.amount_wei != request.amount.wei:
+        wrong.append(f"amount is {transfer.value}, not {request.amount}")
+    if transfer.cn_api_id != request.cn_api_id:
+        wrong.append(f"order is {transfer.cn_api_id}, not {request.cn_api_id}")
+    if transfer.status is TransferState.SETTLED and heard.outcome == "settled" and heard.tx_hash != transfer.tx_hash:
+        wrong.append(f"transaction is {heard.tx_hash}, not {transfer.tx_hash}")
+    if wrong:
+        raise RequestContradicts(f"the report on {request.unique_id} contradicts our rows: {'; '.join(wrong)}")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 from shared.http import Answer, Incoming, Route, RouteDoc
-from shared.lifecycle import Refused, RequestState
+from shared.lifecycle import RequestState
 from shared.messages import (
     BATCHER_TO_CONDUCTOR,
     CONDUCTOR_TO_CONDUCTOR,
@@ -15,7 +14,6 @@ from shared.messages import (
     UPSTREAM_TO_CONDUCTOR,
     WATCHER_TO_CONDUCTOR,
     CheckArrival,
-    Edge,
     InstantPayout,
     OrderChecked,
     PayBatch,
@@ -42,25 +40,11 @@ class Callers:
     scheduler: Sequence[str]
 
 
-class WrongCallerForEdge(Refused):
-    """The caller is known on this route, but not for the edge that its token is sealed for."""
-
-    code: ClassVar[str] = "caller_not_on_edge"
-    http_status: ClassVar[int] = 403
-
-
 def routes_of(conductor: Conductor, callers: Callers) -> list[Route]:
     """The conductor's five routes."""
-    callers_of_edge: dict[Edge, Sequence[str]] = {
-        UPSTREAM_TO_CONDUCTOR: callers.upstream,
-        BATCHER_TO_CONDUCTOR: callers.batcher,
-    }
 
     def on_request(incoming: Incoming) -> Answer:
         assert incoming.opened is not None
-        # Two producers share this route; each may only speak for itself.
-        if incoming.caller not in callers_of_edge[incoming.opened.edge]:
-            raise WrongCallerForEdge("This caller may not use this kind of token.")
         message = incoming.opened.message
         if isinstance(message, PayBatch):
             return _taken(take_batch(conductor, message, incoming.now, incoming.trace))
@@ -102,6 +86,7 @@ def routes_of(conductor: Conductor, callers: Callers) -> list[Route]:
             on_request,
             [*callers.upstream, *callers.batcher],
             edges=(UPSTREAM_TO_CONDUCTOR, BATCHER_TO_CONDUCTOR),
+            callers_of_edge={UPSTREAM_TO_CONDUCTOR: callers.upstream, BATCHER_TO_CONDUCTOR: callers.batcher},
             doc=RouteDoc("Takes a request to have one order paid. A repeat changes nothing.", errors=_REQUEST_ERRORS),
         ),
         Route(

@@ -14,6 +14,7 @@ from shared.http.catching import caught
 from shared.http.errors import (
     UNEXPECTED_CODE,
     UNEXPECTED_SENTENCE,
+    CallerNotAllowed,
     LengthMissing,
     RefusalNotStored,
     TokenMissing,
@@ -91,6 +92,7 @@ class Entrance:
         if self.route.body == "token":
             call.opened = self._open(body, call.now)
             bind(message_id=call.opened.message_id.hex(), edge=call.opened.edge.name)
+            self._require_caller_of_edge(call, call.opened)
             body = {}
         assert call.caller is not None
         return self.route.handle(
@@ -139,6 +141,13 @@ class Entrance:
             raise TokenMissing("The body must hold a text field named token.", field="token", rule="sealed token")
         assert self.keyring is not None
         return open_sealed(self.route.edges, token, self.keyring, now)
+
+    def _require_caller_of_edge(self, call: _Call, opened: Opened) -> None:
+        """Where several producers share a route, each may only bring the tokens of its own edge."""
+        allowed = self.route.callers_of_edge.get(opened.edge, self.route.callers)
+        if call.caller not in allowed:
+            call.task_name = None  # a matter of identity: answered 403 and not stored
+            raise CallerNotAllowed("This caller may not bring this kind of token.")
 
     def _failed(self, call: _Call, error: Exception) -> Response:
         if isinstance(error, Refused) and call.task_name is not None:

@@ -69,6 +69,7 @@ class Route:
     """One POST route: who may call it, what its body is, who handles it.
 
     `callers` are the e-mails whose proven identity is accepted; `edges` the only edges whose tokens this route opens.
+    `callers_of_edge`: where several producers share the route, who may bring which edge's tokens.
     `signature_key`: also accept `X-Signature` made with this secret (for webhooks that cannot mint an identity).
     """
 
@@ -76,6 +77,7 @@ class Route:
     handle: Callable[[Incoming], Answer]
     callers: Sequence[str]
     edges: Sequence[Edge] = ()
+    callers_of_edge: Mapping[Edge, Sequence[str]] = field(default_factory=dict)
     body: BodyKind = "token"
     signature_key: str | None = field(default=None, repr=False)
     doc: RouteDoc | None = None

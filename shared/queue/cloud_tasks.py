@@ -16,6 +16,12 @@ CREATE_LIMIT_S = 2.0
 # How long a delivery may take before the queue counts it as failed. The slowest handler asks the exchange (20 s) or the
 # chain's providers one after the other.
 DISPATCH_DEADLINE = timedelta(seconds=120)
+# A local task service that was restarted is found again within a second, not after gRPC's two minutes.
+_LOCAL_CHANNEL = (
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.min_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+)
 
 
 class CloudTasksSender:
@@ -104,7 +110,7 @@ class CloudTasksSender:
         from google.cloud.tasks_v2.services.cloud_tasks.transports import CloudTasksGrpcTransport
 
         # An endpoint in the client options alone would be spoken to with TLS.
-        channel = grpc.insecure_channel(self._endpoint)
+        channel = grpc.insecure_channel(self._endpoint, options=_LOCAL_CHANNEL)
         return CloudTasksClient(transport=CloudTasksGrpcTransport(channel=channel))
 
     def _request(

@@ -56,13 +56,13 @@ class Outbox:
     ) -> UUID:
         """Keep `message` in the caller's transaction; give the returned id to `flush` after the commit.
 
-        `schedule_at`: when the task shall run (default: at once), at most 30 days ahead. Each call is a new message
+        `schedule_at`: when the task shall run (default: at once), at most 29 days ahead. Each call is a new message
         with a new id: a re-drive is a new row, because a task's name stays blocked for about an hour.
         """
         if type(message) not in edge.messages:
             raise ValueError(f"{edge.name} does not carry {type(message).__name__}")
         if schedule_at is not None and schedule_at - now > LONGEST_SCHEDULE:
-            raise ValueError("a task can be scheduled at most 30 days ahead")
+            raise ValueError(f"a task can be scheduled at most {LONGEST_SCHEDULE.days} days ahead")
         outbox_id = self._new_id()
         _QUERIES.run(
             conn,

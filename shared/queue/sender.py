@@ -6,8 +6,8 @@ from typing import ClassVar, Protocol
 
 from shared.lifecycle.reactions import Broken, TryLater, Unknown
 
-# Cloud Tasks refuses a later schedule time.
-LONGEST_SCHEDULE = timedelta(days=30)
+# Cloud Tasks refuses a schedule time more than 30 days ahead; a day is left for clocks and for tasks made late.
+LONGEST_SCHEDULE = timedelta(days=29)
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from shared.messages.keys import MIN_SECRET_BYTES
 
 _URL = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?")
 _QUEUE = re.compile(r"[A-Za-z0-9-]{1,100}")
-_PROJECT = re.compile(r"[a-z][a-z0-9-]{4,61}[a-z0-9]")
-_LOCATION = re.compile(r"[a-z]+-[a-z]+[0-9]+|local")
+_PROJECT = re.compile(r"[a-z][a-z0-9-]{1,61}[a-z0-9]")
+_LOCATION = re.compile(r"[a-z][a-z0-9-]{1,40}")
 _ENDPOINT = re.compile(r"([A-Za-z0-9.-]+|\[[0-9a-f:]+\]):[0-9]{1,5}")
 
 
@@ -38,7 +38,7 @@ def _long_enough(value: SecretStr) -> SecretStr:
 
 def _project(value: str) -> str:
     if _PROJECT.fullmatch(value) is None:
-        raise ValueError("must be a project id: 6 to 63 lower-case letters, digits and hyphens")
+        raise ValueError("must be a project id: 3 to 63 lower-case letters, digits and hyphens")
     return value
 
 

@@ -1,0 +1,178 @@
+"""One start of the fleet: every process after those that it needs, and as much as possible side by side.
+
+Two cores have to import some twelve processes' modules; nothing waits for what it does not need.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from shared.books import opening_balance, post
+from shared.db import Database, bootstrap_roles, migrate, plain, roles
+from shared.money import Tether
+from shared.sandbox import identity, scheduler, tasks
+from shared.sandbox.chain import HOST_WALLET, Chain
+from shared.sandbox.fleet.environment import (
+    API_KEY,
+    DATABASE_NAME,
+    LOCATION,
+    PROJECT,
+    REPOSITORY,
+    World,
+    process_environment,
+    service_command,
+)
+from shared.sandbox.fleet.identities import SERVICES
+from shared.sandbox.fleet.options import FleetOptions
+from shared.sandbox.fleet.queues import write_queues
+from shared.sandbox.lifetime import guarded
+from shared.sandbox.loopback import call_json
+from shared.sandbox.postgres import EmbeddedPostgres
+from shared.sandbox.processes import Process, ProcessGroup
+from shared.sandbox.scheduler import Job
+
+CHECK_JOB = "micro-batch-conversion-job"
+_SWEPT = {"GCMicroBatchProcessor": "batcher-sweep", "GCHostPay1": "conductor-sweep", "GCHostPay3": "executor-sweep"}
+_SWEEP_EVERY_S = 300
+_HEALTH_S = 20.0
+
+
+@dataclass
+class Start:
+    """Starts what `options` ask for. Everything is stopped by `stack`, also when the start is broken off half-way."""
+
+    options: FleetOptions
+    stack: ExitStack
+    on_progress: Callable[[str], None]
+    processes: dict[str, Process] = field(default_factory=dict)
+
+    def run(self) -> World:
+        """Start all and wait until everything answers. Raises StartFailed, PostgresFailed or AnvilUnavailable."""
+        self._group = self.stack.enter_context(ProcessGroup())
+        # The pool is left before the stack is closed, so what its threads have started is on the stack by then.
+        with ThreadPoolExecutor(2) as pool:
+            chain = pool.submit(self._start_chain)
+            postgres = pool.submit(self._start_postgres)
+            self._spawn("identity", identity.command(self.options.ports.identity))
+            self._spawn("tasks", self._tasks_command())
+            world = chain.result()
+            self._spawn("exchange", self._exchange_command(world))
+            for name in SERVICES:
+                self._spawn_service(name, world)
+            self._spawn("scheduler", self._scheduler_command(world))
+            postgres.result()
+            for process in list(self.processes.values()):
+                process.wait_ready()
+                self.on_progress(process.name)
+        return world
+
+    def _start_chain(self) -> World:
+        from shared.sandbox.chain.deploy import deploy, set_balance
+
+        ports = self.options.ports
+        anvil = Chain.start(ports.chain, log=self._log("chain"))
+        self.stack.callback(anvil.stop)
+        endpoint = [sys.executable, "-m", "shared.sandbox.chain.endpoint", "--upstream", anvil.url]
+        self._spawn("chain_second", [*endpoint, "--port", str(ports.chain_second)])
+        deployed = deploy(anvil.url)
+        set_balance(anvil.url, HOST_WALLET.address, self.options.wallet.wei)
+        self.on_progress("chain")
+        return World(self.options, deployed.usdt_address, deployed.feed_address)
+
+    def _start_postgres(self) -> None:
+        postgres = EmbeddedPostgres.start(port=self.options.ports.postgres)
+        self.stack.callback(postgres.stop)
+        postgres.create_database(DATABASE_NAME)
+        superuser = self.database(postgres.user)
+        with superuser.transaction() as conn:
+            bootstrap_roles(conn, login=True)
+            conn.script(f"ALTER DATABASE {DATABASE_NAME} OWNER TO {roles.OWNER}")
+        superuser.close()
+        owner = self.database(roles.OWNER)
+        now = datetime.now(UTC)
+        migrate(owner, REPOSITORY / "migrations", now)
+        # The operator's first act: what the wallet holds before the first payment is the platform's own.
+        with owner.transaction() as conn:
+            post(conn, opening_balance(HOST_WALLET.address, self.options.wallet, Tether(0)), now, "sandbox")
+        owner.close()
+        self.on_progress("postgres")
+
+    def database(self, role: str) -> Database:
+        """The fleet's database as `role` sees it."""
+        port = self.options.ports.postgres
+        return Database(plain(host="127.0.0.1", port=port, database=DATABASE_NAME, user=role), pool_size=4)
+
+    def _tasks_command(self) -> list[str]:
+        ports, queues = self.options.ports, self.options.logs / "queues.json"
+        write_queues(queues)
+        return tasks.command(
+            ports.url("identity"),
+            f"projects/{PROJECT}/locations/{LOCATION}",
+            queues_file=queues,
+            port=ports.tasks,
+            control_port=ports.tasks_control,
+            log=self._log("tasks", ".jsonl"),
+            time_scale=self.options.time_scale,
+        )
+
+    def _scheduler_command(self, world: World) -> list[str]:
+        """The predecessor's job, and the sweeps: all at the fleet's own pace."""
+        ports = self.options.ports
+        check = Job(CHECK_JOB, ports.url("GCMicroBatchProcessor") + "/check-threshold", self.options.tick_every_s)
+        sweeps = [Job(name, ports.url(service) + "/sweep", _SWEEP_EVERY_S) for service, name in _SWEPT.items()]
+        return scheduler.command(
+            [check, *sweeps],
+            ports.url("identity"),
+            world.identities.scheduler,
+            port=ports.scheduler,
+            time_scale=self.options.time_scale,
+            first_delay_s=5.0,
+            log=self._log("scheduler", ".jsonl"),
+        )
+
+    def _exchange_command(self, world: World) -> list[str]:
+        """One price sets the exchange's quotes and the price feed; the feed is kept fresh."""
+        options = self.options
+        command = [sys.executable, "-m", "shared.sandbox.exchange", "--port", str(options.ports.exchange)]
+        command += ["--rpc", options.ports.url("chain"), "--usdt", world.usdt_address, "--feed", world.feed_address]
+        command += ["--api-key", API_KEY, "--time-scale", str(options.time_scale)]
+        command += ["--log", str(self._log("exchange", ".jsonl"))]
+        if options.exchange_pays is not None:
+            # Only orders that pay to the host wallet: an instant payout must not use up the batch's price.
+            pays = options.exchange_pays.decimal_text()
+            command += ["--first-payout-usdt", pays, "--first-payout-to", HOST_WALLET.address]
+        return command
+
+    def _spawn_service(self, name: str, world: World) -> None:
+        url = self.options.ports.url(name)
+        # gunicorn cannot watch its parent, so a small process does it in its place.
+        self._spawn(name, guarded(service_command(name)), world.service(name), lambda: health_of(url) == "healthy")
+
+    def _spawn(
+        self,
+        name: str,
+        command: list[str],
+        environment: dict[str, str] | None = None,
+        ready_when: Callable[[], bool] | None = None,
+    ) -> None:
+        environment = environment or process_environment()
+        self.processes[name] = self._group.spawn(
+            name, command, environment, self._log(name), ready_when, cwd=REPOSITORY
+        )
+
+    def _log(self, name: str, suffix: str = ".log") -> Path:
+        return self.options.logs / f"{name}{suffix}"
+
+
+def health_of(url: str) -> str:
+    """What a service says of itself: "healthy", "unhealthy", or "no answer"."""
+    try:
+        return str(call_json("GET", f"{url}/health", timeout_s=_HEALTH_S).body.get("status", "no answer"))
+    except (OSError, ValueError):
+        return "no answer"

@@ -141,6 +141,24 @@ def test_a_commit_whose_answer_is_lost_is_unknown_whether_or_not_it_happened(
     assert over_wire.ping()
 
 
+def test_a_server_that_fails_while_committing_leaves_the_outcome_unknown(database: Database) -> None:
+    with database.transaction() as conn:
+        conn.script(
+            """create function fail() returns trigger language plpgsql as
+                   $$ begin raise exception 'going down' using errcode = '57P01'; end $$;
+               create constraint trigger failing after insert on pause deferrable initially deferred
+                   for each row execute function fail()"""
+        )
+    with pytest.raises(CommitUnknown), database.transaction() as conn:
+        conn.run(PAUSE, now=NOW)
+    assert database.ping()
+
+
+def test_a_socket_gives_up_a_little_after_the_server_should_have(database: Database) -> None:
+    with database.read() as conn:
+        assert conn._raw._usock.gettimeout() == 5 + 5
+
+
 def test_a_connection_that_breaks_in_the_middle_means_nothing_happened(
     postgres: Postgres, database: Database, database_name: str
 ) -> None:
@@ -165,10 +183,11 @@ def test_idle_connections_that_died_are_replaced_without_anybody_noticing(
 def test_a_database_that_is_away_is_try_later_and_an_unhealthy_ping() -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    database = Database(plain(host="127.0.0.1", port=port, database="x", user="y"))
-    assert not database.ping()
-    with pytest.raises(DatabaseUnreachable), database.transaction():
-        pass
+    database = Database(plain(host="127.0.0.1", port=port, database="x", user="y"), pool_size=1, pool_wait_s=0.05)
+    for _ in range(3):  # a failed try gives its place in the pool back
+        assert not database.ping()
+        with pytest.raises(DatabaseUnreachable), database.transaction():
+            pass
 
 
 def test_a_database_that_does_not_exist_is_try_later(postgres: Postgres) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from enum import StrEnum
+from enum import Enum, StrEnum
 from typing import Final
 
 
@@ -23,14 +23,27 @@ class Machine(StrEnum):
     ACCOUNT = "account"
 
 
-class PaymentState(StrEnum):
+class _Named(Enum):
+    """A state by its name. Not a StrEnum: a payment's `pending` must never equal, or stand for, a batch's."""
+
+    @property
+    def value(self) -> str:
+        name = self._value_
+        assert isinstance(name, str)
+        return name
+
+    def __str__(self) -> str:
+        return self.value
+
+
+class PaymentState(_Named):
     PENDING = "pending"
     SWAPPING = "swapping"
     COMPLETED = "completed"
     PARKED = "parked"
 
 
-class BatchState(StrEnum):
+class BatchState(_Named):
     PENDING = "pending"
     SWAPPING = "swapping"
     COMPLETED = "completed"
@@ -38,7 +51,7 @@ class BatchState(StrEnum):
     PARKED = "parked"
 
 
-class OrderState(StrEnum):
+class OrderState(_Named):
     SENDING = "sending"
     CREATED = "created"
     ADOPTED = "adopted"
@@ -52,7 +65,7 @@ class OrderState(StrEnum):
     REFUNDED = "refunded"
 
 
-class RequestState(StrEnum):
+class RequestState(_Named):
     RECEIVED = "received"
     CHECKING = "checking"
     PAYING = "paying"
@@ -61,7 +74,7 @@ class RequestState(StrEnum):
     PARKED = "parked"
 
 
-class TransferState(StrEnum):
+class TransferState(_Named):
     CREATED = "created"
     APPROVED = "approved"
     HELD = "held"
@@ -76,7 +89,7 @@ class TransferState(StrEnum):
     VOID = "void"
 
 
-class AccountState(StrEnum):
+class AccountState(_Named):
     ACTIVE = "active"
     LOW_FUNDS = "low_funds"
     FROZEN = "frozen"

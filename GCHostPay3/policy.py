@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from shared.chain.address import ZERO_ADDRESS, is_address, same_address
+from shared.messages import batch_unique_id
 from shared.money import Ether
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def contradiction(order: PayOrder, rows: OurRows | None) -> str | None:
         return "request_unknown"
     compared = (
         ("context", order.context == rows.context == rows.order_context),
-        ("batch", rows.batch_conversion_id == rows.order_batch_conversion_id),
+        ("batch", _same_batch(order, rows)),
         ("order_id", order.cn_api_id == rows.cn_api_id == rows.order_cn_api_id),
         ("currency", order.from_currency == rows.from_currency == ETHER),
         ("network", order.from_network == rows.from_network == ETHER),
@@ -90,6 +91,13 @@ class Funds:
         """Whether an instant payout would be paid with ETH that belongs to pending payments."""
         left = self.balance - self.held - value - gas - limits.gas_reserve
         return left < self.earmarked
+
+
+def _same_batch(order: PayOrder, rows: OurRows) -> bool:
+    """A batch's request carries the batch's own name; an instant payout belongs to none."""
+    batch = rows.batch_conversion_id
+    named = order.context == "instant" if batch is None else order.unique_id == batch_unique_id(str(batch))
+    return named and batch == rows.order_batch_conversion_id
 
 
 def _all_same(first: str, *others: str) -> bool:

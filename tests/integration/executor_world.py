@@ -145,7 +145,8 @@ class World:
         with self.owner.transaction() as conn:
             conn.run(
                 """insert into payout_accumulation (payment_ref, request_hash, user_id, client_id,
-                       client_wallet_address, client_payout_currency, client_payout_network, payment_timestamp, raw_amount_text,
+                       client_wallet_address, client_payout_currency, client_payout_network, payment_timestamp,
+                       raw_amount_text,
                        payment_amount_usd_micros, fee_rate_ppm, fee_usd_micros, pending_usd_amount_micros, gross_wei,
                        fee_wei, net_wei, conversion_status, created_at, updated_at)
                    values (:ref, '', 1, '1', '0x', 'usdt', 'eth', '', '50', 50000000, 0, 0, 50000000, :net, 0, :net,

@@ -20,6 +20,7 @@ from shared.lifecycle import Refused
 from shared.money import Ether, MoneyError, Usd
 
 _ID_TEXT: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
+_ID_NUMBER: Final = re.compile(r"[0-9]{1,64}")  # 4479119533.0 would be the same payment under another name
 _WORD: Final = re.compile(r"[a-z0-9_-]{1,20}")
 _INTEGER: Final = re.compile(r"-?(0|[1-9][0-9]{0,18})")
 _INT64: Final = 2**63
@@ -209,8 +210,9 @@ def _gateway_id(body: Mapping[str, JsonValue]) -> str | None:
     value = body.get(field)
     if value is None or value == "":
         return None
-    if not isinstance(value, str) or not _ID_TEXT.fullmatch(value):
-        raise BadField(field, "must be a number or a text of at most 64 letters and digits")
+    form = _ID_NUMBER if isinstance(value, JsonNumber) else _ID_TEXT
+    if not isinstance(value, str) or not form.fullmatch(value):
+        raise BadField(field, "must be a whole number or a text of at most 64 letters and digits")
     return str(value)
 
 

@@ -23,7 +23,7 @@ def anvil_command(
     port: int,
     *,
     chain_id: int = CHAIN_ID,
-    block_time_s: int | None = BLOCK_TIME_S,
+    block_time_s: float | None = BLOCK_TIME_S,
     state_file: Path | None = None,
     program: Path | None = None,
 ) -> list[str]:
@@ -53,7 +53,7 @@ class Chain:
         port: int = 0,
         *,
         chain_id: int = CHAIN_ID,
-        block_time_s: int | None = BLOCK_TIME_S,
+        block_time_s: float | None = BLOCK_TIME_S,
         state_file: Path | None = None,
         log: Path | None = None,
     ) -> Chain:

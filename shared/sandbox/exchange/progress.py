@@ -15,6 +15,7 @@ from shared.sandbox.chain.rpc import Rpc, RpcRefused, RpcUnreachable
 from shared.sandbox.chain.wallet import CALL_GAS, Wallet
 from shared.sandbox.journal import Journal
 
+from . import shapes
 from .deposits import DepositWatch, Seen
 from .market import Market
 from .orders import LIVE, Deposit, Order, OrderBook, utc_now
@@ -145,6 +146,7 @@ class Progress:
     # --- states -----------------------------------------------------------------------------------------------------
 
     def _enter(self, order: Order, status: str) -> None:
+        order.earlier_answer = shapes.by_id(order, self._book)
         order.status = status
         order.since = time.monotonic()
         order.updated_at = utc_now()

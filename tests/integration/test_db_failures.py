@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-import pg8000.dbapi
 import pytest
-from pg8000.exceptions import InterfaceError
 
 from shared.db import (
     CommitUnknown,
@@ -21,16 +17,12 @@ from shared.db import (
     DatabaseUnreachable,
     PermissionMissing,
     PlanStale,
-    PoolExhausted,
     Queries,
     QueryBroken,
     StatementTimedOut,
     plain,
 )
-from shared.db.connect import connector
-from shared.db.pool import Pool
 from shared.db.roles import INTAKE, OWNER
-from shared.db.settings import DatabaseSettings
 from shared.lifecycle.reactions import Unknown
 from tests.conftest import Postgres
 
@@ -196,14 +188,6 @@ def test_a_database_that_does_not_exist_is_try_later(postgres: Postgres) -> None
         pass
 
 
-def test_who_finds_all_connections_busy_is_told_to_come_back(postgres: Postgres, database_name: str) -> None:
-    database = postgres.connect(database_name, pool_size=1, pool_wait_s=0.05)
-    with database.transaction(), pytest.raises(PoolExhausted), database.transaction():
-        pass
-    assert database.ping()
-    database.close()
-
-
 def test_waiting_for_a_lock_ends_with_try_later(postgres: Postgres, database: Database, database_name: str) -> None:
     impatient = Database(
         plain(
@@ -305,161 +289,4 @@ def test_an_interrupt_in_the_middle_of_an_answer_does_not_leak_it_to_the_next_re
         conn.all("select 'secret'::text as x from generate_series(1, 5)")
     with database.read() as conn:
         assert conn.all("select 'mine'::text as x") == [{"x": "mine"}]
-    database.close()
-
-
-def test_a_forked_child_opens_its_own_connections(postgres: Postgres, database_name: str) -> None:
-    database = postgres.connect(database_name, pool_size=1)
-    pid = "select pg_backend_pid() as pid"
-    with database.read() as conn:
-        parents = conn.all(pid)[0]["pid"]
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:  # pragma: no cover - runs in the child
-        with database.read() as conn:
-            os.write(writer, str(conn.all(pid)[0]["pid"]).encode())
-        os._exit(0)
-    os.waitpid(child, 0)
-    os.close(writer)
-    childs = int(os.read(reader, 100))
-    os.close(reader)
-    assert childs != parents
-    with database.read() as conn:
-        assert conn.all(pid)[0]["pid"] == parents
-    database.close()
-
-
-def test_a_connection_that_was_idle_for_long_is_replaced_without_asking_it(
-    postgres: Postgres, database_name: str
-) -> None:
-    now = [1_000.0]
-    opener = plain(host=postgres.server.host, port=postgres.server.port, database=database_name, user=OWNER)
-    pool = Pool(opener, 3, 1, clock=lambda: now[0])
-    first, second = pool.begin(""), pool.begin("")
-    for connection in (first, second):
-        connection.roll_back()
-        pool.give_back(connection)
-    now[0] += 299
-    third = pool.begin("")
-    assert third is second
-    third.roll_back()
-    pool.give_back(third)
-    now[0] += 301
-    fourth = pool.begin("")
-    assert fourth not in (first, second)
-    assert not first.usable
-    assert not second.usable
-    fourth.roll_back()
-    pool.give_back(fourth)
-    pool.close()
-
-
-def test_many_threads_share_few_connections(postgres: Postgres, database_name: str) -> None:
-    database = postgres.connect(database_name, pool_size=3, pool_wait_s=10)
-    seen: set[int] = set()
-
-    def work() -> None:
-        for _ in range(10):
-            with database.read() as conn:
-                seen.add(conn.all("select pg_backend_pid() as pid")[0]["pid"])
-
-    threads = [threading.Thread(target=work) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-    assert 1 <= len(seen) <= 3
-    database.close()
-
-
-class FakeCloudSql:
-    """Stands in for Google's connector: records what it is asked for, and connects to the test server."""
-
-    def __init__(self, postgres: Postgres) -> None:
-        self.postgres = postgres
-        self.asked: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
-        self.down = False
-
-    def connect(self, *args: Any, **kwargs: Any) -> Any:
-        self.asked.append((args, dict(kwargs)))
-        if self.down:
-            raise InterfaceError("no way to the instance")
-        for name in ("enable_iam_auth", "ip_type"):
-            kwargs.pop(name, None)
-        server = self.postgres.server
-        return pg8000.dbapi.connect(
-            kwargs.pop("user"),
-            host=server.host,
-            port=server.port,
-            database=kwargs.pop("db"),
-            ssl_context=False,
-            **kwargs,
-        )
-
-
-def cloud_settings(database_name: str, **more: Any) -> DatabaseSettings:
-    names = {"cloud_sql_connection_name": "p:r:i", "database_name_secret": database_name, "database_user_secret": OWNER}
-    return DatabaseSettings(**(names | more))
-
-
-def test_production_goes_through_the_cloud_sql_connector_with_the_same_limits(
-    postgres: Postgres, database_name: str
-) -> None:
-    cloud = FakeCloudSql(postgres)
-    database = Database(connector(cloud_settings(database_name), "gcpay-test", lambda: cloud))
-    with database.transaction() as conn:
-        conn.run(PAUSE, now=NOW)
-        limits = conn.all("select current_setting('statement_timeout') as s, current_setting('lock_timeout') as l")
-    assert limits == [{"s": "5s", "l": "2s"}]
-    (args, kwargs) = cloud.asked[0]
-    assert args == ("p:r:i", "pg8000")
-    assert kwargs["enable_iam_auth"] is True
-    assert kwargs["ip_type"] == "private"
-    assert "password" not in kwargs
-    database.close()
-
-
-def test_a_password_switches_iam_off_and_a_connector_that_fails_is_try_later(
-    postgres: Postgres, database_name: str
-) -> None:
-    cloud = FakeCloudSql(postgres)
-    cloud.down = True
-    settings = cloud_settings(database_name, database_password_secret="hidden")
-    database = Database(connector(settings, "gcpay-test", lambda: cloud))
-    with pytest.raises(DatabaseUnreachable), database.transaction():
-        pass
-    assert cloud.asked[0][1]["password"] == "hidden"
-    assert "enable_iam_auth" not in cloud.asked[0][1]
-    assert "hidden" not in repr(settings)
-
-
-def test_settings_name_exactly_one_database() -> None:
-    with pytest.raises(ValueError, match="either CLOUD_SQL_CONNECTION_NAME or DATABASE_HOST"):
-        cloud_settings("x", database_host="127.0.0.1")
-    with pytest.raises(ValueError, match="either CLOUD_SQL_CONNECTION_NAME or DATABASE_HOST"):
-        cloud_settings("x", cloud_sql_connection_name="")
-
-
-def test_settings_lead_to_a_plain_connection_outside_the_cloud(postgres: Postgres, database_name: str) -> None:
-    settings = cloud_settings(
-        database_name,
-        cloud_sql_connection_name="",
-        database_host=postgres.server.host,
-        database_port=postgres.server.port,
-        database_statement_timeout_ms=1234,
-    )
-    database = Database.from_settings(settings, "gcpay-test")
-    with database.read() as conn:
-        row = conn.one(
-            """select current_setting('statement_timeout') as s, current_setting('application_name') as a,
-                      current_setting('TimeZone') as z"""
-        )
-    assert row == {"s": "1234ms", "a": "gcpay-test", "z": "UTC"}
-    database.close()
-
-
-def test_a_unix_socket_is_named_by_its_folder(postgres: Postgres, database_name: str) -> None:
-    server = postgres.server
-    database = Database(plain(host=str(server.place / "socket"), port=server.port, database=database_name, user=OWNER))
-    assert database.ping()
     database.close()

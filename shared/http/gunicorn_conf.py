@@ -10,10 +10,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-from shared.http.settings import load_settings, settings_class_of
+from shared.http.settings import load_settings, settings_class_of, whole_number_from
 
-bind = f"{os.environ.get('LISTEN_ADDRESS') or '0.0.0.0'}:{os.environ.get('PORT') or '8080'}"  # noqa: S104 - a container's own network
-workers = int(os.environ.get("WEB_CONCURRENCY") or "1")
+listen_address = os.environ.get("LISTEN_ADDRESS", "").strip() or "0.0.0.0"  # noqa: S104 - a container's own network
+bind = f"{listen_address}:{whole_number_from('PORT', 8080, most=65_535)}"
+workers = whole_number_from("WEB_CONCURRENCY", 1, most=64)
 worker_class = "shared.http.server.FleetWorker"
 threads = 8
 # Heartbeat of a worker, not the limit of a request: that is the task's dispatch deadline.

@@ -117,7 +117,7 @@ class IdentityVerifier:
             raise IdentityUnproven(
                 "The identity token is from an issuer that is not accepted.", rule="issuer"
             ) from error
-        except jwt.PyJWTError as error:
+        except (jwt.PyJWTError, ValueError, ArithmeticError) as error:
             raise IdentityUnproven("The identity token is not valid.") from error
         email = claims["email"]
         # Some issuers write the flag as text; only these two spellings mean yes.
@@ -129,7 +129,8 @@ class IdentityVerifier:
         """The key id of a token that at least claims our audience and issuer; all others never cause a key fetch."""
         try:
             complete = jwt.decode_complete(token, options={"verify_signature": False})
-        except jwt.PyJWTError as error:
+        except (jwt.PyJWTError, ValueError, RecursionError) as error:
+            # Anybody may send this: brackets nested by the thousand must be a 401 and wake nobody.
             raise IdentityUnproven("The identity token is malformed.") from error
         header, claims = complete["header"], complete["payload"]
         key_id = header.get("kid")

@@ -2,7 +2,7 @@
 
 import json
 import os
-from typing import Any, cast
+from typing import Any
 
 from gunicorn.glogging import Logger
 from gunicorn.http import wsgi
@@ -11,6 +11,8 @@ from gunicorn.workers.gthread import ThreadWorker
 from shared.http.entrance import new_reference
 from shared.telemetry import configure_logging, get_logger
 
+_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+
 
 class FleetLogger(Logger):  # type: ignore[misc]
     """Gunicorn's own messages as lines of the service's log."""
@@ -18,10 +20,11 @@ class FleetLogger(Logger):  # type: ignore[misc]
     def setup(self, cfg: Any) -> None:
         """Called by gunicorn at start and on reload."""
         super().setup(cfg)
-        log_format = "console" if os.environ.get("LOG_FORMAT", "").strip() == "console" else "json"
+        # What is wrong with these two is told with all other settings, a moment later.
+        level = os.environ.get("LOG_LEVEL", "").strip()
         configure_logging(
-            cast(Any, log_format),
-            os.environ.get("LOG_LEVEL", "").strip() or "INFO",
+            "console" if os.environ.get("LOG_FORMAT", "").strip() == "console" else "json",
+            level if level in _LEVELS else "INFO",
             _service_name(cfg),
             build=os.environ.get("BUILD_ID", "").strip(),
             project=os.environ.get("CLOUD_TASKS_PROJECT_ID", "").strip(),

@@ -87,6 +87,15 @@ def load_settings(settings_class: type[S], environ: Mapping[str, str] | None = N
     return settings
 
 
+def whole_number_from(name: str, default: int, most: int) -> int:
+    """A number from 1 to `most`, needed before the settings are read; anything else ends the process with 78."""
+    text = os.environ.get(name, "").strip()
+    if text and not (text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= most):
+        sys.stderr.write(f"  {name} must be a whole number from 1 to {most}\n")
+        raise SystemExit(EXIT_CONFIGURATION)
+    return int(text or default)
+
+
 def settings_class_of(package: str) -> type[ServiceSettings]:
     """The one settings class that a service's settings.py defines. TypeError when there is none, or more than one."""
     module = import_module(f"{package}.settings")

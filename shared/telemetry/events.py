@@ -117,6 +117,8 @@ _OF_THE_SERVICES = {
     "request_repeated": REPEATED,
     "request_conflicted": ALERTED,
     "request_refused": FAILED,
+    "transfer_heard": OPENED,
+    "order_looked_at": LOOKED_UP,
     "order_checked": LOOKED_UP,
     "order_not_payable": WARNED,
     "transfer_awaited": WAITING,

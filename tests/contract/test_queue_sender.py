@@ -177,7 +177,7 @@ def test_a_service_that_keeps_silent_is_waited_for_two_seconds_once(real: RealWo
     make_began = time.monotonic()
     with pytest.raises(TaskUnclear):
         make(real)
-    assert 1.5 < time.monotonic() - make_began < 3
+    assert 1.5 < time.monotonic() - make_began < 6
     assert real.service.faults.fired(silence) == 1
 
 
@@ -189,7 +189,7 @@ def test_a_service_that_is_down_is_told_at_once_and_used_again_when_it_is_back()
     began = time.monotonic()
     with pytest.raises(TaskUnclear):
         make_with(sender)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 6
     sender.close()
     with TaskService(port=port, tokens=NoTokens()) as service:
         RealWorld(service, sender)

@@ -154,3 +154,16 @@ def unsigned(token_text: str, alg: str) -> str:
     claims = jwt.decode(token_text, options={"verify_signature": False})
     key: Any = None if alg == "none" else "x" * 32
     return jwt.encode(claims, key, algorithm=alg, headers={"kid": issuer_key().key_id})
+
+
+def error_of(response: Any, status: int, code: str) -> dict[str, Any]:
+    """The body of an error answer, checked for its shape."""
+    assert response.status_code == status, response.get_data(as_text=True)
+    assert response.mimetype == "application/json"
+    body: dict[str, Any] = response.get_json()
+    assert body["status"] == "error"
+    assert body["code"] == code
+    assert body["message"].endswith(".")
+    assert body["reference"]
+    assert set(body) <= {"status", "code", "message", "reference", "field", "rule"}
+    return body

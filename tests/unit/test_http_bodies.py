@@ -82,7 +82,7 @@ def test_an_endless_text_full_of_escapes_is_scanned_once() -> None:
     began = time.monotonic()
     with pytest.raises(JsonMalformed):
         parse_object(b'{"a": "' + b'\\"' * 32_000)
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 3
 
 
 @pytest.mark.parametrize("length", ["0", "1", "65536"])

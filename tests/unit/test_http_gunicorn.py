@@ -255,6 +255,14 @@ def test_a_wrong_setting_ends_the_process_with_78_before_it_listens(tmp_path: Pa
     assert "Traceback" not in log
 
 
+@pytest.mark.parametrize(("name", "value"), [("PORT", "http"), ("PORT", "70000"), ("WEB_CONCURRENCY", "0")])
+def test_a_port_or_process_count_that_is_none_ends_the_process_with_78(tmp_path: Path, name: str, value: str) -> None:
+    assert ended(start(tmp_path, free_port(), **{name: value})) == 78
+    log = (tmp_path / "log").read_text()
+    assert f"  {name} must be a whole number" in log
+    assert "Traceback" not in log
+
+
 def test_an_application_that_cannot_be_built_ends_the_process_with_3(tmp_path: Path) -> None:
     assert ended(start(tmp_path, free_port(), FAILS_TO_BUILD="true")) == 3
     assert "the application cannot be built" in (tmp_path / "log").read_text()

@@ -109,7 +109,7 @@ def test_a_check_that_hangs_is_unknown_and_is_not_started_again() -> None:
     health = Health([Component("database", database.check), Component("exchange", lambda: True)], clock)
     began = time.monotonic()
     assert health.report().components == {"database": "unknown", "exchange": "healthy"}
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 6
     clock.now_s += 10
     health.report()
     assert database.asked == 1

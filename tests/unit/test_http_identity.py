@@ -252,7 +252,7 @@ def test_a_slow_issuer_does_not_hold_up_callers_whose_key_is_known(endpoint: End
         assert keys.key(issuer_key().key_id) is not None
         with pytest.raises(IdentityUnproven):
             keys.key("made-up-1")
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 5
     finally:
         endpoint.wait_for.set()
         slow.join()

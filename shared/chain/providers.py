@@ -21,6 +21,9 @@ from web3.exceptions import BlockNotFound, ContractLogicError, TransactionNotFou
 from web3.types import BlockIdentifier, RPCEndpoint, RPCResponse, TxParams
 
 from shared.chain.port import Block
+from shared.chain.recursion import restore_recursion_limit
+
+restore_recursion_limit()
 
 T = TypeVar("T")
 

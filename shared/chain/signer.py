@@ -6,11 +6,12 @@ is not about trust in a library: it is what makes every attempt of a slot provab
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
+import rlp  # type: ignore[import-untyped]
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
-from eth_account.typed_transactions.typed_transaction import TypedTransaction
+from eth_keys.datatypes import Signature
 from eth_keys.exceptions import BadSignature
 from eth_utils.exceptions import ValidationError
 from hexbytes import HexBytes
@@ -18,11 +19,20 @@ from rlp.exceptions import RLPException  # type: ignore[import-untyped]
 
 from shared.chain.address import is_address, keccak, same_address, to_checksum
 from shared.chain.port import Signed, TransferFields
+from shared.chain.recursion import restore_recursion_limit
 from shared.chain.trouble import SignedBytesDiffer
+
+restore_recursion_limit()
 
 _TYPE: Final = 2
 _LEAST_GAS: Final = 21_000
 _MOST: Final = 2**256 - 1
+
+# An EIP-1559 transaction: chain id, nonce, tip, cap, gas, to, value, call data, access list, y parity, r, s.
+_PARTS: Final = 12
+_TO, _CALL_DATA, _ACCESS_LIST = 5, 7, 8
+_SCALARS: Final = (0, 1, 2, 3, 4, 6, 9, 10, 11)
+_CURVE_ORDER: Final = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141  # secp256k1
 
 
 class LocalSigner:
@@ -79,24 +89,30 @@ def check_signed(raw: bytes, address: str, fields: TransferFields) -> None:
 
 
 def decode_signed(raw: bytes) -> tuple[str, TransferFields, str]:
-    """Sender, fields and hash of signed bytes. Raises SignedBytesDiffer if they are no plain EIP-1559 transfer."""
-    decoded = _decoded(raw)
-    if decoded is None:
+    """Sender, fields and hash of signed bytes. Raises SignedBytesDiffer if they are no plain EIP-1559 transfer.
+
+    Reads the bytes itself, from the RLP up, so that the library that signed does not vouch for itself.
+    """
+    parts = _parts_of(raw)
+    if parts is None:
         raise SignedBytesDiffer(("encoding",))
-    sender, found = decoded
-    if bytes(HexBytes(found["data"])) or list(found["accessList"]):
+    chain_id, nonce, tip_wei, cap_wei, gas_limit = (int.from_bytes(part, "big") for part in parts[:5])
+    to, value, call_data, access_list = parts[5:9]
+    if call_data or access_list:
         raise SignedBytesDiffer(("call data",))
-    to = bytes(HexBytes(found["to"]))
     if len(to) != 20:  # an empty receiver would create a contract
         raise SignedBytesDiffer(("to",))
+    sender = _signer_of(parts)
+    if sender is None:
+        raise SignedBytesDiffer(("signature",))
     fields = TransferFields(
-        chain_id=int(found["chainId"]),
-        nonce=int(found["nonce"]),
+        chain_id=chain_id,
+        nonce=nonce,
         to=to_checksum("0x" + to.hex()),
-        value_wei=int(found["value"]),
-        gas_limit=int(found["gas"]),
-        tip_wei=int(found["maxPriorityFeePerGas"]),
-        cap_wei=int(found["maxFeePerGas"]),
+        value_wei=int.from_bytes(value, "big"),
+        gas_limit=gas_limit,
+        tip_wei=tip_wei,
+        cap_wei=cap_wei,
     )
     return sender, fields, "0x" + keccak(raw).hex()
 
@@ -119,8 +135,6 @@ def refuse_impossible(fields: TransferFields, sender: str) -> None:
         raise ValueError("tip_wei must be positive and at most cap_wei")
 
 
-# What the libraries raise for bytes that are no signed transaction.
-_UNDECODABLE: Final = (ValueError, TypeError, LookupError, RLPException, BadSignature, ValidationError)
 _FIELDS: Final = ("chain_id", "nonce", "to", "value_wei", "gas_limit", "tip_wei", "cap_wei")
 
 
@@ -139,14 +153,30 @@ def _account_of(private_key: str) -> LocalAccount | None:
     return account if len(key) == 32 else None  # bytes of a secp256k1 key
 
 
-def _decoded(raw: bytes) -> tuple[str, dict[str, Any]] | None:
+def _parts_of(raw: bytes) -> list[bytes] | None:
+    """The twelve items of an EIP-1559 transaction, None if the bytes are anything else or not canonical."""
     if raw[:1] != bytes([_TYPE]):
         return None
     try:
-        transaction = TypedTransaction.from_bytes(HexBytes(raw))
-        sender = str(Account.recover_transaction(HexBytes(raw)))
-        found = transaction.as_dict()
-        same = transaction.encode() == raw
-    except _UNDECODABLE:
+        parts = rlp.decode(raw[1:])
+    except (RLPException, RecursionError):
         return None
-    return (sender, found) if same else None
+    if not isinstance(parts, list) or len(parts) != _PARTS or rlp.encode(parts) != raw[1:]:
+        return None
+    scalars = (parts[index] for index in _SCALARS)
+    if not all(isinstance(part, bytes) and part[:1] != b"\0" and len(part) <= 32 for part in scalars):
+        return None
+    if not isinstance(parts[_TO], bytes) or not isinstance(parts[_CALL_DATA], bytes):
+        return None
+    return parts if isinstance(parts[_ACCESS_LIST], list) else None
+
+
+def _signer_of(parts: list[bytes]) -> str | None:
+    y_parity, r, s = (int.from_bytes(part, "big") for part in parts[9:])
+    if not (0 < r < _CURVE_ORDER and 0 < s <= _CURVE_ORDER // 2):
+        return None  # EIP-2: the other half of s would be a second hash for the same payment
+    digest = keccak(bytes([_TYPE]) + rlp.encode(parts[:9]))
+    try:
+        return Signature(vrs=(y_parity, r, s)).recover_public_key_from_msg_hash(digest).to_checksum_address()
+    except (BadSignature, ValidationError):
+        return None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -151,3 +153,10 @@ def test_signing_is_done_by_coincurve() -> None:
     from eth_keys.backends.coincurve import CoinCurveECCBackend
 
     assert isinstance(get_backend(), CoinCurveECCBackend)
+
+
+def test_importing_eth_account_raises_the_recursion_limit_of_the_whole_process() -> None:
+    """Why `shared.chain.recursion` exists; when this fails, it may go."""
+    script = "import sys, eth_account; print(sys.getrecursionlimit())"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "100000\n"

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import rlp  # type: ignore[import-untyped]
 from eth_account import Account
 
 from shared.chain.port import TransferFields
@@ -162,3 +163,25 @@ def test_one_changed_byte_never_passes_the_check(signer: LocalSigner) -> None:
         changed = raw[:at] + bytes([raw[at] ^ 1]) + raw[at + 1 :]
         with pytest.raises(SignedBytesDiffer):
             check_signed(changed, ADDRESS, ASKED)
+
+
+def test_the_second_spelling_of_a_signature_is_refused(signer: LocalSigner) -> None:
+    """EIP-2: n - s with the other parity is the same payment under another hash, which nobody would look for."""
+    order = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
+    parts = rlp.decode(signer.sign(ASKED).raw[1:])
+    parity, s = int.from_bytes(parts[9], "big"), int.from_bytes(parts[11], "big")
+    parts[9] = b"" if parity else b"\x01"
+    parts[11] = (order - s).to_bytes(32, "big")
+    twin = b"\x02" + rlp.encode(parts)
+    assert Account.recover_transaction(twin) == ADDRESS
+    with pytest.raises(SignedBytesDiffer) as caught:
+        decode_signed(twin)
+    assert caught.value.fields == ("signature",)
+
+
+def test_a_number_with_a_leading_zero_is_not_canonical(signer: LocalSigner) -> None:
+    parts = rlp.decode(signer.sign(ASKED).raw[1:])
+    parts[1] = b"\x00" + parts[1]
+    with pytest.raises(SignedBytesDiffer) as caught:
+        decode_signed(b"\x02" + rlp.encode(parts))
+    assert caught.value.fields == ("encoding",)

@@ -64,13 +64,13 @@ def parse_object(raw: bytes) -> dict[str, Any]:
             object_pairs_hook=_object_without_repeats,
             parse_float=JsonNumber,
             parse_int=JsonNumber,
-            parse_constant=_refuse_constant,
+            parse_constant=_Constant,
         )
     except json.JSONDecodeError as error:
         raise JsonMalformed("The body is not JSON.", rule="one JSON object") from error
     if not isinstance(value, dict):
         _refuse(f"The body must be a JSON object, not {_kind(value)}.")
-    _refuse_unstorable_text(value)
+    _refuse_unstorable(value)
     return value
 
 
@@ -97,23 +97,33 @@ def _object_without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         if key in found:
             # Two readers of the same body could take two different amounts.
             raise JsonMalformed("A field is given twice.", field=key[:64], rule="each field once")
+        if isinstance(value, _Constant):
+            _refuse_constant(key[:64], value)
         found[key] = value
     return found
 
 
-def _refuse_constant(_name: str) -> NoReturn:
-    raise JsonMalformed("NaN and Infinity are not numbers.", rule="finite JSON numbers")
+class _Constant(str):
+    """NaN or an infinity, which JSON does not have but many writers write; never seen outside of this file."""
+
+    __slots__ = ()
 
 
-def _refuse_unstorable_text(value: Any) -> None:
+def _refuse_constant(field: str, name: str) -> NoReturn:
+    raise JsonMalformed(f"The field {field} must be a finite number, not {name}.", field=field, rule="a finite number")
+
+
+def _refuse_unstorable(value: Any) -> None:
     """PostgreSQL text holds no NUL, UTF-8 no lone surrogate; refused here, they never become a 500 further in."""
     if isinstance(value, dict):
         for key, item in value.items():
-            _refuse_unstorable_text(key)
-            _refuse_unstorable_text(item)
+            _refuse_unstorable(key)
+            _refuse_unstorable(item)
+    elif isinstance(value, _Constant):
+        _refuse_constant("in a list", value)
     elif isinstance(value, list):
         for item in value:
-            _refuse_unstorable_text(item)
+            _refuse_unstorable(item)
     elif isinstance(value, str) and ("\0" in value or any("\ud800" <= c <= "\udfff" for c in value)):
         _refuse("Texts may hold neither NUL nor half a surrogate pair.")
 

@@ -51,12 +51,21 @@ class Health:
         self._remembered_until = float("-inf")
 
     def report(self) -> HealthReport:
-        """The current words; callers that come while a check runs wait for it and share its result."""
-        with self._one_at_a_time:
+        """The current words. While somebody looks, the others hear the former words at once, or wait for the first ones.
+
+        So a dependency that hangs holds one thread of the service, however many ask.
+        """
+        former = self._remembered
+        if not self._one_at_a_time.acquire(blocking=former is None):
+            assert former is not None
+            return former
+        try:
             if self._remembered is None or self._monotonic() >= self._remembered_until:
                 self._remembered = self._look()
                 self._remembered_until = self._monotonic() + _REMEMBERED_S
             return self._remembered
+        finally:
+            self._one_at_a_time.release()
 
     def _look(self) -> HealthReport:
         deadline = time.monotonic() + _LIMIT_S

@@ -150,8 +150,6 @@ _OF_THE_SERVICES = {
 
 _OF_THE_ROOMS = {
     # shared/http
-    "service_started": STARTED,
-    "settings_refused": FAILED,
     "request_answered": ENTERED,
     "message_refused": FAILED,
     "message_not_stored": ALERTED,

@@ -103,6 +103,22 @@ def test_concurrent_health_calls_share_one_check() -> None:
     assert database.asked == 1
 
 
+def test_while_somebody_looks_the_others_hear_the_former_words_at_once() -> None:
+    database, clock = Dependency(), Clock()
+    health = Health([Component("database", database.check)], clock)
+    health.report()
+    database.hold, database.answer = threading.Event(), False
+    clock.now_s += 5
+    looking = threading.Thread(target=health.report)
+    looking.start()
+    while database.asked < 2:
+        time.sleep(0.005)
+    assert health.report().components == {"database": "healthy"}
+    database.hold.set()
+    looking.join()
+    assert health.report().components == {"database": "unhealthy"}
+
+
 def test_a_check_that_hangs_is_unknown_and_is_not_started_again() -> None:
     database, clock = Dependency(), Clock()
     database.hold = threading.Event()

@@ -36,7 +36,7 @@ class BadField(Refused):
     code = "bad_field"
 
     def __init__(self, field: str, rule: str) -> None:
-        super().__init__(f"{field} {rule}", field=field, rule=rule)
+        super().__init__(f"The field {field} {rule}", field=field, rule=rule)
 
 
 @dataclass(frozen=True, slots=True)

@@ -243,6 +243,8 @@ CREATE TABLE hostpay_request (
     CONSTRAINT request_is_named_once PRIMARY KEY (unique_id),
     CONSTRAINT request_is_one_per_order UNIQUE (order_id),
     CONSTRAINT request_context_is_known CHECK (context IN ('batch', 'instant')),
+    CONSTRAINT request_of_a_batch_names_it CHECK ((context = 'batch') = (batch_conversion_id IS NOT NULL)),
+    CONSTRAINT request_belongs_to_a_batch FOREIGN KEY (batch_conversion_id) REFERENCES batch_conversions (batch_conversion_id),
     CONSTRAINT request_status_is_known CHECK (request_status IN ('received', 'checking', 'paying', 'watching', 'reported', 'parked')),
     CONSTRAINT request_names_its_order FOREIGN KEY (order_id) REFERENCES exchange_order (id)
 );
@@ -304,6 +306,9 @@ CREATE TABLE transfer (
     CONSTRAINT transfer_is_one_per_order UNIQUE (order_id),
     CONSTRAINT transfer_status_is_known CHECK (transfer_status IN ('created', 'approved', 'held', 'reserved', 'signed', 'live', 'included', 'settled', 'reverted', 'cancelled', 'foreign', 'void')),
     CONSTRAINT transfer_is_positive CHECK (value_wei > 0),
+    CONSTRAINT transfer_context_is_known CHECK (context IN ('batch', 'instant')),
+    CONSTRAINT transfer_of_a_batch_names_it CHECK ((context = 'batch') = (batch_conversion_id IS NOT NULL)),
+    CONSTRAINT transfer_belongs_to_a_batch FOREIGN KEY (batch_conversion_id) REFERENCES batch_conversions (batch_conversion_id),
     CONSTRAINT transfer_pays_an_order FOREIGN KEY (order_id) REFERENCES exchange_order (id),
     CONSTRAINT transfer_leaves_an_account FOREIGN KEY (account_address, chain_id) REFERENCES account (address, chain_id)
 );

@@ -46,7 +46,7 @@ def test_true_false_null_lists_and_objects_arrive_as_they_are() -> None:
         (b"null", "not null"),
         (b"true", "not true or false"),
         (b'{"a": NaN}', "NaN"),
-        (b'{"a": -Infinity}', "NaN and Infinity"),
+        (b'{"a": -Infinity}', "The field a must be a finite number"),
         (b'{"a": 1, "a": 2}', "twice"),
         (b'{"a": {"b": 1, "b": 1}}', "twice"),
         (b'{"a": "\\u0000"}', "NUL"),

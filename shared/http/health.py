@@ -41,9 +41,15 @@ class HealthReport:
 class Health:
     """All components of one service, checked together at most every one and a half seconds."""
 
-    def __init__(self, components: Sequence[Component] = (), monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        components: Sequence[Component] = (),
+        monotonic: Callable[[], float] = time.monotonic,
+        limit_s: float = _LIMIT_S,
+    ) -> None:
         self._components = tuple(components)
         self._monotonic = monotonic
+        self._limit_s = limit_s
         self._one_at_a_time = threading.Lock()
         self._running: dict[str, _Running] = {}
         self._last: dict[str, Word] = {}
@@ -51,7 +57,7 @@ class Health:
         self._remembered_until = float("-inf")
 
     def report(self) -> HealthReport:
-        """The current words. While somebody looks, the others hear the former words at once, or wait for the first ones.
+        """The current words. While somebody looks, the others hear the former words, or wait for the first ones.
 
         So a dependency that hangs holds one thread of the service, however many ask.
         """
@@ -68,7 +74,7 @@ class Health:
             self._one_at_a_time.release()
 
     def _look(self) -> HealthReport:
-        deadline = time.monotonic() + _LIMIT_S
+        deadline = time.monotonic() + self._limit_s
         for component in self._components:
             running = self._running.get(component.name)
             if running is None or running.done.is_set():

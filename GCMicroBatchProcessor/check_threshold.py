@@ -21,7 +21,7 @@ from .batcher import GAS_OF_A_TRANSFER, MOST_MEMBERS, SERVICE, Batcher
 from .form_batch import Amounts, amounts_quoted, amounts_received, claim, held_back, park_without_wei
 from .open_order import open_order
 from .price_guard import HeldBack, Market
-from .store import PendingPayment
+from .rows import PendingPayment
 
 log = get_logger()
 

@@ -21,7 +21,7 @@ from shared.telemetry import get_logger
 from . import store
 from .batcher import SERVICE, Batcher
 from .price_guard import result_outside_band
-from .store import Arrived, Batch, Member
+from .rows import Arrived, Batch, Member
 
 log = get_logger()
 

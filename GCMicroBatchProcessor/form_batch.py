@@ -20,7 +20,7 @@ from shared.money import Ether, Price, Usd, apportion_wei, cut_to_decimals
 from . import store
 from .batcher import REDRIVE_AFTER, Batcher, Terms
 from .price_guard import HeldBack, Market, check_order
-from .store import NewBatch, NewOrder, PendingPayment
+from .rows import NewBatch, NewOrder, PendingPayment
 
 
 @dataclass(frozen=True, slots=True)

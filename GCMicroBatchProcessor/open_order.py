@@ -23,7 +23,7 @@ from shared.telemetry import get_logger
 
 from . import store
 from .batcher import MOST_ORDER_ATTEMPTS, REDRIVE_AFTER, SERVICE, Batcher
-from .store import Batch, OrderAttempt
+from .rows import Batch, OrderAttempt
 
 log = get_logger()
 

@@ -1,0 +1,112 @@
+"""The batcher's rows as values: what a payment, a member, a batch, an order attempt and an arrival are to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from shared.lifecycle import BatchState, OrderState, PaymentState
+from shared.money import Ether, Price, Tether, Usd
+
+
+@dataclass(frozen=True, slots=True)
+class PendingPayment:
+    """A payment that may be batched. net is None when nobody said how much ETH arrived."""
+
+    payment_id: int
+    weight: Usd
+    net: Ether | None
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A payment in a batch: the weight and wei it counts with, and the ETH that came with it (None: nobody said)."""
+
+    payment_id: int
+    weight: Usd
+    wei: Ether
+    net: Ether | None
+    status: PaymentState
+
+
+@dataclass(frozen=True, slots=True)
+class NewBatch:
+    """Everything that decided a batch, as it is stored."""
+
+    batch_conversion_id: UUID
+    funding: str
+    payments: Sequence[PendingPayment]
+    member_wei: Sequence[Ether]
+    dust_in: Ether
+    ordered: Ether
+    dust_out: Ether
+    total: Usd
+    threshold: Usd
+    expected: Tether
+    feed: Price
+
+    @property
+    def members_total(self) -> Ether:
+        return Ether.total(self.member_wei)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A batch's row."""
+
+    batch_conversion_id: UUID
+    status: BatchState
+    payment_count: int
+    total: Usd
+    members_total: Ether
+    dust_in: Ether
+    ordered: Ether
+    dust_out: Ether
+    expected: Tether
+    arrived: Tether | None
+    usdt_tx_hash: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class OrderAttempt:
+    """One attempt to open an order."""
+
+    order_id: int
+    batch_conversion_id: UUID
+    attempt_no: int
+    status: OrderState
+    cn_api_id: str | None
+    payin_address: str | None
+    amount: Ether
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """USDT seen on chain for a batch."""
+
+    tx_hash: str
+    cn_api_id: str
+    amount: Tether
+
+
+@dataclass(frozen=True, slots=True)
+class RequestSeen:
+    """What the conductor's row says of a batch's request."""
+
+    cn_api_id: str
+    status: str
+    eth_tx_hash: str | None
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewOrder:
+    """The intent to open an order."""
+
+    batch_conversion_id: UUID
+    attempt_no: int
+    amount: Ether
+    payout_address: str
+    refund_address: str
+    key_alias: str

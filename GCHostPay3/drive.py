@@ -94,9 +94,8 @@ def _step(x: Executor, task: Task) -> tuple[str | None, str | None]:
             with x.db.transaction() as conn:
                 evidence = {"dedupe": task.now.date().isoformat()} | trouble.answers
                 tell(conn, task, "providers_disagreed", x.wallet, trouble.message, evidence)
-        task.say(
-            "transfer_not_approved" if isinstance(trouble, FeesTooHigh) else "providers_lagged", reason=trouble.code
-        )
+        event = "attempt_not_sent" if isinstance(trouble, FeesTooHigh) else "providers_lagged"
+        task.say(event, reason=trouble.code, told=trouble.message)
         task.committed()
         return None, trouble.code
 

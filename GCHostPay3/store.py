@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 from uuid import UUID
 
-from shared.chain import Block, FinalConsumer, Included, SendAnswer, Signed, TransferFields
+from shared.chain import Block, FinalConsumer, Included, SendAnswer, Signed, TransferFields, to_checksum
 from shared.db import Connection, Queries, Row, evidence_text
 from shared.lifecycle import AccountState, TransferState
 from shared.money import Ether
@@ -132,7 +132,7 @@ def insert_transfer(
     conn: Connection, rows: OurRows, account: Account, hashed: str, now: datetime, due_at: datetime | None
 ) -> Transfer | None:
     """The new transfer with the amount and address of our own rows; None if it was there already."""
-    to_address, value = rows.payin_address, rows.amount
+    to_address, value = to_checksum(rows.payin_address), rows.amount
     made = QUERIES.run(
         conn,
         "insert_transfer",

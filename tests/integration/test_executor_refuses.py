@@ -9,8 +9,10 @@ from uuid import UUID
 
 import pytest
 
+from GCHostPay3 import store
 from GCHostPay3.approve import PayOrderContradicts
 from GCHostPay3.drive import ForeignAccount, drive
+from GCHostPay3.reserve import reserve_next
 from shared.db import Database
 from shared.db.roles import EXECUTOR
 from shared.messages import DriveAccount, PayOrder
@@ -337,6 +339,19 @@ def test_what_open_transfers_hold_cannot_be_reserved_twice(world: World) -> None
     assert world.state(first) == "live"
     assert world.state(second) == "approved"
     assert len(world.slots()) == 1
+
+
+def test_a_balance_that_is_older_than_a_verdict_reserves_nothing(world: World) -> None:
+    old = world.chain.agreed_finalized()
+    world.pay(world.a_payable_order())
+    world.run_to_the_end()  # its hold is gone, and the old block does not have its cost yet
+    world.pay(world.a_payable_order())
+    with world.owner.read() as conn:
+        account = store.account(conn, HOST_WALLET.address, CHAIN_ID)
+    assert account is not None
+    assert reserve_next(world.x, account, old, world.task()) == "balance_too_old"
+    assert len(world.slots()) == 1
+    assert reserve_next(world.x, account, world.chain.agreed_finalized(), world.task()) == "slot_reserved"
 
 
 def test_an_instant_payout_may_not_spend_the_eth_of_pending_payments(world: World) -> None:

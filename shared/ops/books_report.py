@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from shared.books import Account, Balances, Report, check, totals
-from shared.chain import ChainSettings, EthereumChain
-from shared.chain.port import Chain
+from shared.chain import ChainSettings
 from shared.db import Database, DatabaseUnreachable
 from shared.db.settings import DatabaseSettings
 from shared.money import Ether, Tether
@@ -20,6 +19,8 @@ from shared.ops.where import settings_from
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from shared.chain import Chain
 
 
 def show_totals(root: Path, *, as_json: bool) -> None:
@@ -31,6 +32,8 @@ def show_totals(root: Path, *, as_json: bool) -> None:
 
 def check_books(root: Path, *, as_json: bool) -> Exit:
     """Compare the books with the chain at one finalized block; say every difference. 1 when there is one."""
+    from shared.chain import EthereumChain  # half a second of web3, which the totals alone do not need
+
     settings = settings_from(root, ChainSettings)
     with _database(root) as database:
         report = reconcile(database, EthereumChain.from_settings(settings), settings)

@@ -100,7 +100,7 @@ def demo(
     at once.
     """
     _require_sandbox("demo")
-    from shared.sandbox.demo import DemoOptions, run_demo
+    from shared.sandbox.demo.options import DemoOptions
 
     options = DemoOptions.parse(
         payments_file=payments_file,
@@ -110,6 +110,8 @@ def demo(
         deliver=deliver,
         instant=instant,
     )
+    from shared.sandbox.demo.run import run_demo
+
     sys.exit(run_demo(ROOT, options, as_json=as_json))
 
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import NoReturn, Self
 
 import click
 
@@ -64,7 +64,10 @@ def run_up(root: Path, options: UpOptions) -> Exit:
         written.write_text(_as_lines(fleet.world.operator()), encoding="utf-8")
         try:
             click.echo("\n".join(_what_to_do(fleet, logs)))
-            return _wait_until_something_ends(fleet)
+            _wait_until_something_ends(fleet)
+        except KeyboardInterrupt:
+            click.echo("\nStopping ...")
+            return Exit.OK  # this is how it is meant to end
         finally:
             written.unlink(missing_ok=True)
 
@@ -80,7 +83,7 @@ def _fleet_options(options: UpOptions, ports: Ports, logs: Path) -> FleetOptions
     )
 
 
-def _wait_until_something_ends(fleet: Fleet) -> Exit:
+def _wait_until_something_ends(fleet: Fleet) -> NoReturn:
     """Until Ctrl-C; a process that ends by itself ends the sandbox, because half a fleet only confuses."""
     while True:
         for name, process in fleet.processes.items():

@@ -11,16 +11,15 @@ from pathlib import Path
 import click
 
 from shared.lifecycle import TryLater
-from shared.money import Ether
+from shared.money import Ether, Usd
 from shared.ops.books_report import reconcile
 from shared.ops.exits import Exit, Leave
 from shared.sandbox.demo.deliver import Deliverer, Refusal
-from shared.sandbox.demo.instant import ask_for_instant_payout
 from shared.sandbox.demo.options import DemoOptions, Line
 from shared.sandbox.demo.readings import Seen, look, usd
 from shared.sandbox.demo.result import Result, Wallet, sum_up
 from shared.sandbox.demo.screen import Screen
-from shared.sandbox.demo.story import Step, Story
+from shared.sandbox.demo.story import GATEWAY, HOST_WALLET, Step, Story
 from shared.sandbox.fleet import Fleet, FleetNotStarted, FleetOptions
 from shared.sandbox.fleet.places import new_run_folder
 
@@ -45,6 +44,9 @@ def run_demo(root: Path, options: DemoOptions, *, as_json: bool) -> Exit:
             result = _Demo(fleet, options, screen).play()
     except FleetNotStarted as error:
         raise Leave(f"The sandbox did not start: {error}\nAll logs: {logs}", Exit.UNAVAILABLE) from error
+    except (KeyboardInterrupt, SystemExit):
+        shutil.rmtree(logs, ignore_errors=True)
+        raise
     screen.table(result)
     if as_json:
         click.echo(json.dumps(result.as_json(), indent=2))
@@ -117,20 +119,22 @@ class _Demo:
             return
         row = next(row for row in look(self._fleet.database).payments if row["id"] == answer)
         if row["conversion_status"] == "parked":
-            self._screen.step(Step("intake", f"{row['payment_ref']} parked: {row['parked_reason']}", "gateway"))
+            self._screen.step(Step("intake", f"{row['payment_ref']} parked: {row['parked_reason']}", GATEWAY))
             return
         arrived = "" if row["gross_wei"] is None else f" ({Ether(row['gross_wei'])})"
         what = (
             f"payment {row['payment_ref']}: {usd(row['payment_amount_usd_micros'])}{arrived}, "
             f"fee {usd(row['fee_usd_micros'])}, pending {usd(row['pending_usd_amount_micros'])}, counted once"
         )
-        self._screen.step(Step("intake", what, "gateway, for us"))
+        self._screen.step(Step("intake", what, GATEWAY))
 
     def _instant(self) -> None:
         self._screen.title("An upstream asks for an instant payout")
+        from shared.sandbox.demo.instant import ask_for_instant_payout
+
         message = ask_for_instant_payout(self._fleet)
         what = f"payout {message.unique_id}: pay {Ether(message.amount_wei)} for order {message.cn_api_id}"
-        self._screen.step(Step("upstream", what, "host wallet"))
+        self._screen.step(Step("upstream", what, HOST_WALLET))
 
     # --- act two: the scheduler ticks until nothing more can be batched ---------------------------------------------
 
@@ -156,8 +160,11 @@ class _Demo:
 
     def _no_batch(self, body: Mapping[str, object]) -> None:
         outcome, sentence = str(body.get("outcome")), str(body.get("message"))
-        pending = f"{body.get('total_pending')} USD pending of {body.get('threshold')} USD"
-        self._screen.step(Step("batcher", f"no batch ({outcome}): {sentence}; {pending}", "gateway, for us"))
+        if Usd.parse(str(body.get("total_pending"))).is_zero():
+            self._screen.step(Step("batcher", "nothing more is pending"))
+        else:
+            what = f"no batch ({outcome}): {body.get('total_pending')} USD pending; {sentence}"
+            self._screen.step(Step("batcher", what, GATEWAY))
         if outcome == "below_threshold":
             self._below_threshold = sentence
         else:

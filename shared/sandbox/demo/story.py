@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from shared.db import Row
 from shared.sandbox.demo.readings import Seen, ether, tether, usd
 
+GATEWAY = "payment gateway"
 HOST_WALLET = "host wallet"
 ON_CHAIN = "on its way on the chain"
 EXCHANGE = "exchange"
@@ -22,6 +23,7 @@ _EXCHANGE_WORDS = {
     "failed": "it failed",
     "expired": "it expired",
 }
+_AFTER_THE_EXCHANGE = ("request_reported", "request_refunded", "batch_completed")
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ class Story:
         for row in seen.history:
             if row["id"] not in self._told:
                 self._told.add(row["id"])
+                if row["event"] in _AFTER_THE_EXCHANGE:
+                    yield from self._exchange_words(seen)
                 tell = _TELLERS.get(row["event"])
                 step = tell(seen, row) if tell else None
                 if step is not None:

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from shared.chain import ChainSettings, EthereumChain
+from shared.chain import ChainSettings
 from shared.db import Database, roles
 from shared.sandbox.chain import AnvilUnavailable
 from shared.sandbox.fleet.environment import World
@@ -21,6 +21,9 @@ from shared.sandbox.postgres import PostgresFailed
 from shared.sandbox.posting import Outcome, Posting
 from shared.sandbox.processes import Process, StartFailed
 from shared.sandbox.scheduler import SchedulerControl, Tick
+
+if TYPE_CHECKING:
+    from shared.chain import EthereumChain
 
 _ANSWER_S = 60.0
 
@@ -61,6 +64,8 @@ class Fleet:
                 world = start.run()
             except (StartFailed, PostgresFailed, AnvilUnavailable) as error:
                 raise FleetNotStarted(str(error)) from error
+            from shared.chain import EthereumChain  # half a second of web3: not before the services have started
+
             database = start.database(roles.OPERATOR)
             stack.callback(database.close)
             written = {name.lower(): value for name, value in world.chain().items()}

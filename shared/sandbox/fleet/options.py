@@ -30,9 +30,9 @@ class FleetOptions:
     quote_band_percent: str = "5"
     time_scale: int = TIME_SCALE
     tick_every_s: int = 0
-    wallet: Ether = Ether(50 * 10**18)
-    max_transfer: Ether = Ether(10 * 10**18)
-    max_daily: Ether = Ether(40 * 10**18)
+    wallet: Ether = Ether(1_000 * 10**18)
+    max_transfer: Ether = Ether(100 * 10**18)
+    max_daily: Ether = Ether(800 * 10**18)
     instant_max: Ether = Ether(2 * 10**18)
     gas_reserve: Ether = Ether(5 * 10**16)
     ports: Ports = field(default_factory=Ports.free)

@@ -6,7 +6,7 @@ One look is one read of the exchange and at most one search on chain. `finished`
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -155,9 +155,10 @@ def _conclude(
         if status in _WATCHED:
             limits = conductor.terms.limits
             next_look = next_poll(current.watching_since or now, now, limits)
-            messages.append(put_check_arrival(conn, conductor, current, now, next_look))
-            due_at = next_look + limits.wait(POLL_GRACE)
-            store.count_poll(conn, current.unique_id, current.polls + 1, now, due_at)
+            # This look is counted first: the next note must carry the number after it, or it would look at nothing.
+            looked = replace(current, polls=current.polls + 1)
+            messages.append(put_check_arrival(conn, conductor, looked, now, next_look))
+            store.count_poll(conn, looked.unique_id, looked.polls, now, next_look + limits.wait(POLL_GRACE))
     conductor.outbox.flush(messages, now)
     said = "" if seen is None else seen.status
     log.info("order_looked_at", unique_id=request.unique_id, exchange_status=said, request=status.value)

@@ -25,8 +25,13 @@ def sentence_for_caller(error: Reaction) -> str:
 
 
 def as_sentence(text: str) -> str:
-    """The text with a capital and a full stop; rooms write their errors as parts of a line or as sentences."""
-    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
+    """The text with a capital and a full stop; rooms write their errors as parts of a line or as sentences.
+
+    A text that begins with the name of a field keeps it as the caller wrote it: payment_amount_usd has no capital.
+    """
+    begins_with_a_name = "_" in text.partition(" ")[0]
+    start = text[:1] if begins_with_a_name else text[:1].upper()
+    return start + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
 
 
 class BodyRefused(Refused):

@@ -32,12 +32,14 @@ def run_checks(root: Path, *, fix: bool = False) -> Exit:
     if fix:
         _tool(root, "ruff", "check", "--fix", "--quiet")
         _tool(root, "ruff", "format", "--quiet")
+        _write_documents(root)
     checks: dict[str, Callable[[], str]] = {
         "types (mypy --strict)": lambda: _tool(root, "mypy"),
         "format (ruff)": lambda: _tool(root, "ruff", "format", "--check", "--quiet", "--diff"),
         "lint (ruff)": lambda: _tool(root, "ruff", "check", "--quiet"),
         "import directions": lambda: _python(root, "-c", _IMPORT_LINTER),
         "own rules": lambda: _own_rules(root),
+        "documents": lambda: _documents(root),
     }
     bad = 0
     # Two at a time, because two cores are what CI has; mypy is first, because everything else ends before it.
@@ -77,3 +79,16 @@ def _own_rules(root: Path) -> str:
     from shared.sandbox.check import find_all
 
     return "\n".join(str(finding) for finding in find_all(root))
+
+
+def _documents(root: Path) -> str:
+    """The documents that are made from the code and differ from it; --fix makes them anew."""
+    from shared.sandbox.documents import stale_documents
+
+    return "\n".join(f"{path} differs from the code; gcpay check --fix makes it anew" for path in stale_documents(root))
+
+
+def _write_documents(root: Path) -> None:
+    from shared.sandbox.documents import write_documents
+
+    write_documents(root)

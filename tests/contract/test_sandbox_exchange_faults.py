@@ -10,22 +10,17 @@ from typing import Any
 
 import pytest
 
-from shared.sandbox.chain import Chain
-from shared.sandbox.chain.deploy import deploy
 from shared.sandbox.loopback import call_json
 
-from .sandbox_exchange import PAIR, PAYEE, Exchange, NoAnswer
+from .sandbox_exchange import PAIR, PAYEE, Exchange, NoAnswer, a_world
 
 STRANGER = "0x000000000000000000000000000000000000dEaD"
 
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
-    with Chain.start(block_time_s=0.2) as chain:
-        log = tmp_path_factory.mktemp("exchange") / "exchange.jsonl"
-        exchange = Exchange.start(chain, deploy(chain.url), log, "--time-scale", "1000")
+    with a_world(tmp_path_factory.mktemp("exchange")) as world, world.exchange() as exchange:
         yield exchange
-        exchange.stop()
 
 
 @pytest.fixture
@@ -126,10 +121,10 @@ def test_fields_can_be_missing_or_stand_twice(exchange: Exchange) -> None:
 
 
 def test_a_new_order_can_be_unknown_for_some_seconds(exchange: Exchange) -> None:
-    exchange.pin("not_found_after_create", seconds=1)
+    exchange.pin("not_found_after_create", seconds=2)
     order_id = exchange.create().json["id"]
     assert exchange.by_id(order_id).json == {"error": "not_found", "message": "Exchange not found"}
-    time.sleep(1)
+    time.sleep(2)
     assert exchange.by_id(order_id).json["status"] == "waiting"
 
 

@@ -16,7 +16,8 @@ import pg8000.native
 import psutil
 import pytest
 
-from shared.sandbox.postgres import PLACE_PREFIX, SYSTEM_USER, EmbeddedPostgres, PostgresFailed, reclaim
+from shared.sandbox.postgres import EmbeddedPostgres, PostgresFailed, reclaim
+from shared.sandbox.postgres_place import PLACE_PREFIX, SYSTEM_USER
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 

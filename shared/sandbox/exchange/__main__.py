@@ -24,7 +24,7 @@ from .market import Market, Override
 from .numbers import AmountRefused, parse_amount
 from .ordering import OrderRoutes
 from .orders import OrderBook
-from .partners import Partners
+from .partners import CALLS_PER_SECOND, Partners
 from .progress import Pace, Progress
 from .quotes import QuoteRoutes
 
@@ -47,7 +47,7 @@ def main() -> None:
         override=_override(options),
         seed=options.seed,
     )
-    partners = Partners(options.api_key)
+    partners = Partners(options.api_key, options.calls_per_second)
     pace = Pace(options.time_scale, options.confirmations, options.refund_fee_eth)
     try:
         progress = Progress(book, market, rpc, Wallet(rpc, options.private_key), options.usdt, pace, journal)
@@ -122,6 +122,7 @@ def _options() -> argparse.Namespace:
     add("--feed", help="address of the price feed to keep fresh")
     add("--feed-key", default=DEPLOYER.private_key, help="key of the feed's owner (a public test key)")
     add("--feed-every", type=float, default=60, help="real seconds between two writes of the feed")
+    add("--calls-per-second", type=_scale, default=CALLS_PER_SECOND, help="more are refused with 429")
     add("--seed", type=int, default=secrets.randbits(60), help="of ids, deposit addresses and chances")
     add("--log", type=Path, help="JSON lines of what happened")
     options = parser.parse_args()

@@ -23,13 +23,14 @@ NEEDED = {
     "refund": "actions",
 }
 PUBLIC = frozenset({"currencies", "validate"})
-WINDOWS = ((1.0, 30), (60.0, 1800))  # calls in seconds
+CALLS_PER_SECOND = 30  # and sixty times that in a minute
 
 
 class Partners:
     """The API keys the exchange knows. Keys are told apart by position ("partner-1"), never written anywhere."""
 
-    def __init__(self, keys: list[str]) -> None:
+    def __init__(self, keys: list[str], calls_per_second: int = CALLS_PER_SECOND) -> None:
+        self._windows = ((1.0, calls_per_second), (60.0, 60 * calls_per_second))
         self._partners = {_digest(key): f"partner-{index + 1}" for index, key in enumerate(keys)}
         self.permissions = set(DEFAULT_PERMISSIONS)
         self._calls: dict[str, deque[float]] = {}
@@ -55,9 +56,9 @@ class Partners:
         now = time.monotonic()
         with self._lock:
             calls = self._calls.setdefault(partner, deque())
-            while calls and calls[0] <= now - WINDOWS[-1][0]:
+            while calls and calls[0] <= now - self._windows[-1][0]:
                 calls.popleft()
-            for seconds, limit in WINDOWS:
+            for seconds, limit in self._windows:
                 if sum(1 for at in calls if at > now - seconds) >= limit:
                     raise ApiRefusal(429, "too_many_requests", "Too many requests")
             calls.append(now)

@@ -79,9 +79,14 @@ def test_rows_of_ours_that_contradict_each_other_pay_nothing(
     assert nothing_was_reserved(world)
 
 
-def test_an_instant_order_cannot_be_paid_as_a_batch_nor_the_other_way_round(world: World) -> None:
+def test_an_instant_payout_cannot_be_paid_with_the_order_of_a_batch(world: World) -> None:
+    batch = UUID(world.a_payable_order(order_status="expired").unique_id.removeprefix("batch_"))
     order = world.a_payable_order(context="instant")
-    world.write("update hostpay_request set context = 'batch'")
+    world.write(
+        "update exchange_order set context = 'batch', batch_conversion_id = :b, attempt_no = 2 where cn_api_id = :cn",
+        b=batch,
+        cn=order.cn_api_id,
+    )
     assert refused(world, order) == "context_differs"
     assert nothing_was_reserved(world)
 

@@ -8,22 +8,36 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from shared.chain.trouble import FeesTooHigh
 from shared.db import Alert, raise_alert
-from shared.exchange import ETH_TO_USDT, QuoteRefused
+from shared.exchange import ETH_TO_USDT, QuoteRefused, RefusalKind
 from shared.money import Ether, Price, Usd
 from shared.telemetry import get_logger
 
 from . import store
 from .batcher import GAS_OF_A_TRANSFER, MOST_MEMBERS, SERVICE, Batcher
-from .form_batch import Amounts, amounts_quoted, amounts_received, claim, held_back, park_without_wei
+from .form_batch import (
+    Amounts,
+    amounts_quoted,
+    amounts_received,
+    claim,
+    held_back,
+    park_too_large,
+    park_without_wei,
+)
 from .open_order import open_order
 from .price_guard import HeldBack, Market
 from .rows import PendingPayment
 
 log = get_logger()
+
+# What the exchange says of the pair or the amount. Any other refusal is about us, and leaves its limits unread.
+_OF_THE_MARKET: Final = frozenset(
+    {RefusalKind.TOO_SMALL, RefusalKind.TOO_LARGE, RefusalKind.OUT_OF_RANGE, RefusalKind.PAIR_INACTIVE}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +100,14 @@ def _tick(batcher: Batcher, seen: _Seen, now: datetime, trace: str) -> Tick:
         return Tick(seen.total, threshold, "below_threshold", f"{missing} more is needed to reach the threshold")
     if seen.paused is not None:
         return Tick(seen.total, threshold, "paused", f"batching is paused: {seen.paused}")
-    planned = _planned(batcher, seen, now)
+    planned = _planned(batcher, seen, now, trace)
     if isinstance(planned, HeldBack):
         _tell(batcher, planned, now)
         return Tick(seen.total, threshold, planned.code, planned.reason)
     amounts, market = planned
     claimed = claim(batcher, amounts, market, now, trace)
     if claimed is None:
-        reason = "another tick took these payments meanwhile; the next tick plans anew"
+        reason = "another tick took these payments meanwhile, or batching was paused; the next tick plans anew"
         return Tick(seen.total, threshold, "changed_meanwhile", reason)
     log.info("batch_claimed", batch=str(claimed.batch_conversion_id), payments=claimed.payment_count)
     opened = open_order(batcher, claimed.batch_conversion_id, claimed.order_id, claimed.ordered, now, trace)
@@ -108,22 +122,31 @@ def _tick(batcher: Batcher, seen: _Seen, now: datetime, trace: str) -> Tick:
     )
 
 
-def _planned(batcher: Batcher, seen: _Seen, now: datetime) -> tuple[Amounts, Market] | HeldBack:
-    """A clear no from the fee market or the exchange is a reason to wait, not a failure of the tick."""
+def _planned(batcher: Batcher, seen: _Seen, now: datetime, trace: str) -> tuple[Amounts, Market] | HeldBack:
+    """A clear no from the fee market or the exchange is a reason to wait, not a failure of the tick.
+
+    Raises QuoteRefused when the no is about us (key, rate limit, form): then nothing was read.
+    """
     try:
-        return _plan(batcher, seen, now)
+        return _plan(batcher, seen, now, trace)
     except FeesTooHigh as too_high:
         return HeldBack("gas_too_dear", too_high.message)
     except QuoteRefused as refused:
-        return HeldBack("exchange_quotes_nothing", refused.message)
+        held = HeldBack("exchange_quotes_nothing", refused.message)
+        if refused.kind in _OF_THE_MARKET:
+            return held
+        if not refused.kind.may_pass:
+            _tell(batcher, held, now)
+        raise
 
 
-def _plan(batcher: Batcher, seen: _Seen, now: datetime) -> tuple[Amounts, Market] | HeldBack:
+def _plan(batcher: Batcher, seen: _Seen, now: datetime, trace: str) -> tuple[Amounts, Market] | HeldBack:
     """What would be ordered and the market it would meet, or why it may not be."""
     terms = batcher.terms
     feed = batcher.chain.read_price(terms.price_feed_address, now, terms.price_feed_max_age_s)
     gas = Ether(batcher.chain.fees(terms.gas_ceiling_wei).cap_wei * GAS_OF_A_TRANSFER)
     amounts = _amounts(batcher, seen, feed)
+    park_too_large(batcher, amounts, now, trace)
     if not amounts.payments or not amounts.ordered.is_positive():
         return HeldBack("above_transfer_limit", f"no payment fits under the transfer limit {terms.guard.max_transfer}")
     limits = batcher.exchange.range(ETH_TO_USDT)

@@ -52,27 +52,22 @@ def distribute_reported(batcher: Batcher, message: SwapExecuted, now: datetime, 
     True when the shares were written now, False when they were already there. Raises BatchUnknown,
     SwapReportContradicts (nothing changed, an alert is told), MembersDoNotAddUp.
     """
-    batch_id = UUID(message.batch_conversion_id)
-    with batcher.database.read() as conn:
-        arrival = store.arrival_of(conn, batch_id)
-        request = store.request_of(conn, batch_id)
-    wrong = _contradictions(message, arrival, None if request is None else request.eth_tx_hash)
-    if wrong:
-        raise SwapReportContradicts(f"the report on batch {batch_id} contradicts our rows: {', '.join(wrong)}")
-    return distribute(batcher, batch_id, now, trace)
+    return distribute(batcher, UUID(message.batch_conversion_id), now, trace, report=message)
 
 
-def distribute(batcher: Batcher, batch_id: UUID, now: datetime, trace: str) -> bool:
+def distribute(batcher: Batcher, batch_id: UUID, now: datetime, trace: str, report: SwapExecuted | None = None) -> bool:
     """Shares out the batch's arrival in one commit. False when it was shared out before; then nothing is written."""
     with batcher.database.transaction() as conn:
         batch = store.lock_batch(conn, batch_id)
         if batch is None:
             raise BatchUnknown(f"there is no batch {batch_id}")
+        arrival = store.arrival_of(conn, batch_id)
+        request = store.request_of(conn, batch_id)
+        if report is not None:
+            _require_no_contradiction(report, arrival, None if request is None else request.eth_tx_hash)
         decision = decide(Machine.BATCH, batch.status, f.UsdtDistributed(), now, batcher.terms.limits)
         if not decision.moved:
             return False
-        arrival = store.arrival_of(conn, batch_id)
-        request = store.request_of(conn, batch_id)
         if arrival is None or request is None or request.eth_tx_hash is None:
             raise SwapReportContradicts(f"no USDT was seen arriving for batch {batch_id}")
         _require_its_order(conn, batch, arrival)
@@ -111,8 +106,12 @@ def _require_as_claimed(batch: Batch, members: list[Member]) -> None:
             f"batch {batch.batch_conversion_id} claimed {batch.payment_count} payments worth {batch.total}, "
             f"its members are {len(members)} worth {total}"
         )
-    if any(member.status is not PaymentState.SWAPPING for member in members):
-        raise MembersDoNotAddUp(f"a payment of batch {batch.batch_conversion_id} is not swapping")
+    for member in members:
+        if member.status is not PaymentState.SWAPPING or member.weight != member.pending:
+            raise MembersDoNotAddUp(
+                f"payment {member.payment_id} of batch {batch.batch_conversion_id} is {member.status.value} and worth "
+                f"{member.pending}, it was claimed with {member.weight}"
+            )
 
 
 def _judge_result(conn: Connection, batcher: Batcher, batch: Batch, arrived: Tether, now: datetime) -> None:
@@ -125,13 +124,17 @@ def _judge_result(conn: Connection, batcher: Batcher, batch: Batch, arrived: Tet
     raise_alert(conn, SERVICE, Alert("result_outside_band", batch_id, f"batch {batch_id}: {outside}", {}), now)
 
 
-def _contradictions(message: SwapExecuted, arrival: Arrived | None, eth_tx_hash: str | None) -> list[str]:
+def _require_no_contradiction(message: SwapExecuted, arrival: Arrived | None, eth_tx_hash: str | None) -> None:
     if arrival is None:
-        return ["no arrival is recorded"]
+        raise SwapReportContradicts(f"no USDT was seen arriving for batch {message.batch_conversion_id}")
     claims = (
         ("cn_api_id", message.cn_api_id, arrival.cn_api_id),
         ("usdt_tx_hash", message.usdt_tx_hash, arrival.tx_hash),
         ("usdt_units", message.usdt_units, arrival.amount.units),
         ("eth_tx_hash", message.eth_tx_hash, eth_tx_hash),
     )
-    return [f"{field} is {said}, not {known}" for field, said, known in claims if said != known]
+    wrong = [f"{field} is {said}, not {known}" for field, said, known in claims if said != known]
+    if wrong:
+        raise SwapReportContradicts(
+            f"the report on batch {message.batch_conversion_id} contradicts our rows: {', '.join(wrong)}"
+        )

@@ -9,29 +9,39 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from shared.books import batch_ordered, post
-from shared.db import Connection, record_decision, record_decisions
+from shared.db import Alert, Connection, raise_alert, record_decision, record_decisions
 from shared.lifecycle import Machine, PaymentState, decide
 from shared.lifecycle import facts as f
 from shared.money import Ether, Price, Usd, apportion_wei, cut_to_decimals
+from shared.telemetry import get_logger
 
 from . import store
-from .batcher import REDRIVE_AFTER, Batcher, Terms
+from .batcher import REDRIVE_AFTER, SERVICE, Batcher, Terms
 from .price_guard import HeldBack, Market, check_order
 from .rows import NewBatch, NewOrder, PendingPayment
+
+log = get_logger()
+
+_MOST_NAMED: Final = 20  # payments that an alert names one by one
 
 
 @dataclass(frozen=True, slots=True)
 class Amounts:
-    """What would be ordered for which payments. members_wei + dust_in = ordered + dust_out."""
+    """What would be ordered for which payments. members_wei + dust_in = ordered + dust_out.
+
+    `too_large` are payments that no order can ever carry: each alone is above the transfer limit.
+    """
 
     payments: Sequence[PendingPayment]
     member_wei: Sequence[Ether]
     dust_in: Ether
     ordered: Ether
     dust_out: Ether
+    too_large: Sequence[PendingPayment] = ()
 
     @property
     def worth(self) -> Usd:
@@ -56,15 +66,21 @@ def amounts_received(pending: Sequence[PendingPayment], dust_in: Ether, terms: T
     """
     taken: list[PendingPayment] = []
     weis: list[Ether] = []
-    total = dust_in
+    too_large: list[PendingPayment] = []
+    total, ordered = dust_in, cut_to_decimals(dust_in, terms.exchange_decimals)
     for payment in pending:
-        if payment.net is None or total + payment.net > terms.guard.max_transfer:
+        if payment.net is None:
+            break
+        if cut_to_decimals(payment.net, terms.exchange_decimals) > terms.guard.max_transfer:
+            too_large.append(payment)
+            continue
+        more = cut_to_decimals(total + payment.net, terms.exchange_decimals)
+        if more > terms.guard.max_transfer:
             break
         taken.append(payment)
         weis.append(payment.net)
-        total = total + payment.net
-    ordered = cut_to_decimals(total, terms.exchange_decimals)
-    return Amounts(taken, weis, dust_in, ordered, total - ordered)
+        total, ordered = total + payment.net, more
+    return Amounts(taken, weis, dust_in, ordered, total - ordered, too_large)
 
 
 def amounts_quoted(pending: Sequence[PendingPayment], quoted: Price, terms: Terms) -> Amounts:
@@ -74,15 +90,19 @@ def amounts_quoted(pending: Sequence[PendingPayment], quoted: Price, terms: Term
     """
     most = quoted.value(terms.guard.max_transfer)
     taken: list[PendingPayment] = []
+    too_large: list[PendingPayment] = []
     worth = Usd.zero()
     for payment in pending:
+        if payment.weight > most:
+            too_large.append(payment)
+            continue
         if worth + payment.weight > most:
             break
         taken.append(payment)
         worth = worth + payment.weight
     ordered = cut_to_decimals(quoted.ether_for(worth), terms.exchange_decimals)
     weis = apportion_wei(ordered, [payment.weight for payment in taken]) if taken else []
-    return Amounts(taken, weis, Ether.zero(), ordered, Ether.zero())
+    return Amounts(taken, weis, Ether.zero(), ordered, Ether.zero(), too_large)
 
 
 def held_back(amounts: Amounts, market: Market, terms: Terms) -> HeldBack | None:
@@ -94,23 +114,48 @@ def park_without_wei(batcher: Batcher, now: datetime, trace: str, most: int) -> 
     """Parks pending payments that do not say how much ETH arrived; how many. Repeats find none."""
     reason = "BATCH_FUNDING is received, and the webhook did not say how much ETH arrived"
     with batcher.database.transaction() as conn:
-        payment_ids = store.lock_pending_without_wei(conn, most)
-        for payment_id in payment_ids:
-            decision = decide(
-                Machine.PAYMENT, PaymentState.PENDING, f.PaymentUnusable(reason), now, batcher.terms.limits
-            )
-            store.park_payment(conn, payment_id, reason, now, decision.due_at)
-            record_decision(conn, decision, str(payment_id), now, trace, {"reason": reason})
-    return len(payment_ids)
+        payments = store.lock_pending_without_wei(conn, most)
+        _park(conn, batcher, payments, reason, now, trace)
+    return len(payments)
+
+
+def park_too_large(batcher: Batcher, amounts: Amounts, now: datetime, trace: str) -> None:
+    """Parks the payments that no order can carry, so that they hold nobody up. Repeats find none."""
+    if not amounts.too_large:
+        return
+    reason = f"alone it is above the transfer limit {batcher.terms.guard.max_transfer}"
+    with batcher.database.transaction() as conn:
+        still_pending = store.lock_pending(conn, [payment.payment_id for payment in amounts.too_large])
+        _park(conn, batcher, still_pending, reason, now, trace)
+
+
+def _park(
+    conn: Connection, batcher: Batcher, payments: Sequence[PendingPayment], reason: str, now: datetime, trace: str
+) -> None:
+    """The payments wait for a person, who is told once. They must be locked."""
+    if not payments:
+        return
+    payment_ids = [payment.payment_id for payment in payments]
+    decision = decide(Machine.PAYMENT, PaymentState.PENDING, f.PaymentUnusable(reason), now, batcher.terms.limits)
+    store.park_payments(conn, payment_ids, reason, now, decision.due_at)
+    record_decisions(conn, decision, [str(payment_id) for payment_id in payment_ids], now, trace, {"reason": reason})
+    worth = Usd.total(payment.weight for payment in payments)
+    named = ", ".join(map(str, payment_ids[:_MOST_NAMED])) + (", ..." if len(payment_ids) > _MOST_NAMED else "")
+    message = f"{len(payment_ids)} payment(s) worth {worth} are parked: {reason} ({named})"
+    raise_alert(conn, SERVICE, Alert("payment_parked", str(payment_ids[0]), message, {"payments": named}), now)
+    log.warning("payment_parked", payments=len(payment_ids), pending=worth, reason=reason)
 
 
 def claim(batcher: Batcher, amounts: Amounts, market: Market, now: datetime, trace: str) -> Claimed | None:
     """Commits the batch, its members, its payments' new state and the intent to open its order, all or nothing.
 
-    None when another tick took one of the payments or the carried dust meanwhile: then nothing is claimed.
+    None when another tick took one of the payments or the carried dust meanwhile, or somebody paused batching: then
+    nothing is claimed.
     """
     with batcher.database.transaction() as conn:
         store.lock_forming(conn)
+        if store.why_paused(conn, "batching", now) is not None:
+            return None
         payment_ids = [payment.payment_id for payment in amounts.payments]
         if store.lock_pending(conn, payment_ids) != list(amounts.payments):
             return None

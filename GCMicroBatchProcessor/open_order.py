@@ -75,11 +75,11 @@ def _adopt(batcher: Batcher, batch_id: UUID, order_id: int, order: Order, now: d
         record_decision(conn, answered, str(order_id), now, trace, evidence)
         if answered.after is not OrderState.CREATED:
             # A sweep called this attempt unknown while the answer was on its way: the order is real and never funded.
-            _note_order(conn, order_id, OrderState.ABANDONED, order, "its answer came after it was given up", now)
+            _note_order(conn, order_id, OrderState.ABANDONED, order, now, None, "its answer came after it was given up")
             return Opened(None, "the answer came too late; a later attempt goes on")
         adopted = decide(Machine.ORDER, OrderState.CREATED, f.OrderAdopted(), now, limits)
         swapping = decide(Machine.BATCH, batch.status, f.OrderAdoptedForBatch(), now, limits)
-        _note_order(conn, order_id, OrderState.ADOPTED, order, None, now)
+        _note_order(conn, order_id, OrderState.ADOPTED, order, now, adopted.due_at)
         store.set_batch(conn, batch_id, BatchState.SWAPPING, None, now, now + limits.wait(REDRIVE_AFTER))
         record_decision(conn, adopted, str(order_id), now, trace, evidence)
         record_decision(conn, swapping, str(batch_id), now, trace, {"order_id": order_id, **evidence})
@@ -226,14 +226,20 @@ def _locked(conn: Connection, batch_id: UUID, order_id: int) -> tuple[Batch, Ord
 
 
 def _note_order(
-    conn: Connection, order_id: int, status: OrderState, order: Order, reason: str | None, now: datetime
+    conn: Connection,
+    order_id: int,
+    status: OrderState,
+    order: Order,
+    now: datetime,
+    due_at: datetime | None,
+    reason: str | None = None,
 ) -> None:
     store.set_order(
         conn,
         order_id,
         status,
         now,
-        None,
+        due_at,
         reason=reason,
         cn_api_id=order.cn_api_id,
         payin_address=order.payin_address,

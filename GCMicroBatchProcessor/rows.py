@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from shared.lifecycle import BatchState, OrderState, PaymentState
@@ -21,10 +22,11 @@ class PendingPayment:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A payment in a batch: the weight and wei it counts with, and the ETH that came with it (None: nobody said)."""
+    """A payment in a batch: the weight and wei it counts with, and what its own row says (net None: nobody said)."""
 
     payment_id: int
     weight: Usd
+    pending: Usd
     wei: Ether
     net: Ether | None
     status: PaymentState
@@ -66,6 +68,11 @@ class Batch:
     expected: Tether
     arrived: Tether | None
     usdt_tx_hash: str | None
+    due_at: datetime | None
+
+    def is_late(self, now: datetime) -> bool:
+        """Whether a sweep is still asked for: another one may have acted since the batch was found."""
+        return self.due_at is not None and self.due_at <= now
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,12 +43,14 @@ def lock_pending(conn: Connection, payment_ids: Sequence[int]) -> list[PendingPa
     return [_pending(row) for row in QUERIES.all(conn, "lock_pending_by_id", ids=list(payment_ids))]
 
 
-def lock_pending_without_wei(conn: Connection, most: int) -> list[int]:
-    return [row["id"] for row in QUERIES.all(conn, "lock_pending_without_wei", most=most)]
+def lock_pending_without_wei(conn: Connection, most: int) -> list[PendingPayment]:
+    return [_pending(row) for row in QUERIES.all(conn, "lock_pending_without_wei", most=most)]
 
 
-def park_payment(conn: Connection, payment_id: int, reason: str, now: datetime, due_at: datetime | None) -> None:
-    QUERIES.run(conn, "park_payment", payment_id=payment_id, reason=reason, now=now, due_at=due_at)
+def park_payments(
+    conn: Connection, payment_ids: Sequence[int], reason: str, now: datetime, due_at: datetime | None
+) -> None:
+    QUERIES.run(conn, "park_payments", payment_ids=list(payment_ids), reason=reason, now=now, due_at=due_at)
 
 
 def lock_forming(conn: Connection) -> None:
@@ -219,6 +221,7 @@ def lock_members(conn: Connection, batch_id: UUID) -> list[Member]:
         Member(
             row["payment_id"],
             Usd(row["weight_usd_micros"]),
+            Usd(row["pending_usd_amount_micros"]),
             Ether(row["wei"]),
             _optional_ether(row["net_wei"]),
             PaymentState(row["conversion_status"]),
@@ -301,6 +304,7 @@ def _batch(row: Row) -> Batch:
         expected=Tether(row["expected_usdt_units"]),
         arrived=None if arrived is None else Tether(arrived),
         usdt_tx_hash=row["usdt_tx_hash"],
+        due_at=row["due_at"],
     )
 
 

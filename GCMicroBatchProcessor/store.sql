@@ -5,12 +5,12 @@ SELECT reason, paused_by, expires_at
  WHERE stage = :stage AND (expires_at IS NULL OR expires_at > :now);
 
 -- name: pause_stage(stage, reason, paused_by, now)
--- Pauses a stage until a person resumes it; a pause that stands keeps its first reason.
+-- Pauses a stage until a person resumes it; a pause that would end by itself is replaced, any other keeps its reason.
 INSERT INTO pause (stage, reason, paused_by, paused_at, expires_at)
 VALUES (:stage, :reason, :paused_by, :now, NULL)
 ON CONFLICT ON CONSTRAINT pause_is_one_per_stage DO UPDATE
    SET reason = excluded.reason, paused_by = excluded.paused_by, paused_at = excluded.paused_at, expires_at = NULL
- WHERE pause.expires_at <= :now;
+ WHERE pause.expires_at IS NOT NULL;
 
 -- name: pending_total()
 -- The pending total and count, from the partial index payment_pending alone.
@@ -28,7 +28,7 @@ SELECT id, pending_usd_amount_micros, net_wei
 
 -- name: lock_pending_without_wei(most)
 -- Pending payments of which nobody said how much ETH arrived; locked, skipping what another tick holds.
-SELECT id
+SELECT id, pending_usd_amount_micros, net_wei
   FROM payout_accumulation
  WHERE conversion_status = 'pending' AND net_wei IS NULL
  ORDER BY id
@@ -74,11 +74,11 @@ UPDATE payout_accumulation
    SET conversion_status = 'swapping', batch_conversion_id = :batch_conversion_id, updated_at = :now, due_at = :due_at
  WHERE id = ANY(:payment_ids) AND conversion_status = 'pending';
 
--- name: park_payment(payment_id, reason, now, due_at)
--- A payment that cannot be batched as it stands waits for a person.
+-- name: park_payments(payment_ids, reason, now, due_at)
+-- Payments that cannot be batched as they stand wait for a person.
 UPDATE payout_accumulation
    SET conversion_status = 'parked', parked_reason = :reason, updated_at = :now, due_at = :due_at
- WHERE id = :payment_id AND conversion_status = 'pending';
+ WHERE id = ANY(:payment_ids) AND conversion_status = 'pending';
 
 -- name: insert_order(batch_conversion_id, attempt_no, order_status, amount_wei, payout_address, refund_address, expected_to_text, key_alias, now, due_at)
 -- The intent to open an order, written before the exchange is asked; order_attempt_is_numbered_once lets one of two sweeps win.
@@ -91,7 +91,7 @@ RETURNING id;
 -- name: lock_batch(batch_conversion_id)
 -- The batch's row, locked.
 SELECT batch_conversion_id, conversion_status, funding, payment_count, total_pending_usd_micros, members_wei, dust_in_wei,
-       ordered_wei, dust_out_wei, expected_usdt_units, usdt_arrived_units, eth_tx_hash, usdt_tx_hash, reason
+       ordered_wei, dust_out_wei, expected_usdt_units, usdt_arrived_units, eth_tx_hash, usdt_tx_hash, reason, due_at
   FROM batch_conversions
  WHERE batch_conversion_id = :batch_conversion_id
    FOR UPDATE;
@@ -152,7 +152,7 @@ SELECT unique_id, cn_api_id, request_status, eth_tx_hash, reason
 
 -- name: lock_members(batch_conversion_id)
 -- The live members by payment id (the order that decides ties), with their payments locked.
-SELECT m.payment_id, m.weight_usd_micros, m.wei, p.net_wei, p.conversion_status
+SELECT m.payment_id, m.weight_usd_micros, m.wei, p.pending_usd_amount_micros, p.net_wei, p.conversion_status
   FROM batch_member AS m
   JOIN payout_accumulation AS p ON p.id = m.payment_id
  WHERE m.batch_conversion_id = :batch_conversion_id AND m.live

@@ -73,8 +73,8 @@ def _try_order_again(batcher: Batcher, batch_id: UUID, now: datetime, trace: str
 def _next_attempt(batcher: Batcher, batch_id: UUID, now: datetime, trace: str) -> _Attempt | None:
     with batcher.database.transaction() as conn:
         batch = store.lock_batch(conn, batch_id)
-        if batch is None or batch.status is not BatchState.PENDING:
-            return None
+        if batch is None or batch.status is not BatchState.PENDING or not batch.is_late(now):
+            return None  # another sweep's attempt may be at the exchange at this moment: it is not given up
         attempts = store.lock_orders(conn, batch_id)
         last = attempts[-1]
         unclear = f.OrderUnclear("no answer was stored in time")
@@ -99,7 +99,7 @@ def _look_after_swap(batcher: Batcher, batch_id: UUID, now: datetime, trace: str
     message_ids = []
     with batcher.database.transaction() as conn:
         batch = store.lock_batch(conn, batch_id)
-        if batch is None or batch.status not in (BatchState.SWAPPING, BatchState.PARKED):
+        if batch is None or batch.status not in (BatchState.SWAPPING, BatchState.PARKED) or not batch.is_late(now):
             return
         store.postpone_batch(conn, batch_id, now + batcher.terms.limits.wait(REDRIVE_AFTER))
         adopted = [order for order in store.lock_orders(conn, batch_id) if order.status is OrderState.ADOPTED]

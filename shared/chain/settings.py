@@ -24,15 +24,15 @@ class ChainSettings(BaseSettings):
     # Without this, the message of a rejected value would repeat the secret.
     model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True)
 
-    ethereum_rpc_urls: SecretStr
-    ethereum_quorum: int | None = Field(default=None, ge=1)
-    ethereum_rpc_timeout_s: int = Field(default=10, ge=1, le=60)
-    chain_id: int = Field(ge=1)
-    usdt_contract_address: AddressSetting
-    price_feed_address: AddressSetting
-    price_feed_max_age_s: int = Field(default=3600, ge=1)
-    host_wallet_eth_address: AddressSetting
-    host_wallet_usdt_address: AddressSetting
+    ethereum_rpc_urls: SecretStr = Field(description="the providers, comma-separated; they contain keys")
+    ethereum_quorum: int | None = Field(default=None, ge=1, description="providers that must agree; absent: all")
+    ethereum_rpc_timeout_s: int = Field(default=10, ge=1, le=60, description="how long one provider may take to answer")
+    chain_id: int = Field(ge=1, description="1 is Ethereum mainnet; a provider of another chain is refused")
+    usdt_contract_address: AddressSetting = Field(description="the token whose arrivals are counted")
+    price_feed_address: AddressSetting = Field(description="aggregator contract for ETH/USD, the price guard's source")
+    price_feed_max_age_s: int = Field(default=3600, ge=1, description="an older price is no price")
+    host_wallet_eth_address: AddressSetting = Field(description="where orders are paid from and refunds come back")
+    host_wallet_usdt_address: AddressSetting = Field(description="where the exchange sends the USDT")
 
     @property
     def rpc_urls(self) -> tuple[str, ...]:

@@ -62,8 +62,10 @@ class ServiceSettings(BaseSettings):
     oidc_certs_url: ServiceUrl = Field(
         default="https://www.googleapis.com/oauth2/v3/certs", description="where the issuer's public keys are read"
     )
-    log_format: Literal["json", "console"] = "json"
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["json", "console"] = Field("json", description="json for Cloud Logging, console for people")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="lines below it are not written"
+    )
     build_id: str = Field(default="unbuilt", max_length=64, description="shown as version by /health")
     time_scale: int = Field(default=1, ge=1, le=100_000, description="divides waits; 1 outside the sandbox")
     max_body_bytes: int = Field(default=65_536, ge=1_024, le=1_048_576, description="largest accepted request body")

@@ -89,20 +89,20 @@ class ConductorUrl(BaseSettings):
 class ConductorBatchTarget(ConductorUrl):
     """Batches to pay, for the conductor."""
 
-    gchostpay1_batch_queue: QueueName = "gchostpay1-batch-queue"
+    gchostpay1_batch_queue: QueueName = Field("gchostpay1-batch-queue", description="the queue that carries them")
 
 
 class ConductorResponseTarget(ConductorUrl):
     """Results for the conductor, and its own later looks."""
 
-    gchostpay1_response_queue: QueueName = "gchostpay1-response-queue"
+    gchostpay1_response_queue: QueueName = Field("gchostpay1-response-queue", description="the queue that carries them")
 
 
 class WatcherTarget(BaseSettings):
     """Orders to look at, for the watcher."""
 
     gchostpay2_url: TargetUrl = Field(description="the watcher's own URL, which is also its audience")
-    gchostpay2_queue: QueueName = "gchostpay2-status-check-queue"
+    gchostpay2_queue: QueueName = Field("gchostpay2-status-check-queue", description="the queue that carries them")
 
 
 class ExecutorUrl(BaseSettings):
@@ -114,17 +114,17 @@ class ExecutorUrl(BaseSettings):
 class ExecutorTarget(ExecutorUrl):
     """Orders to pay, for the executor."""
 
-    gchostpay3_queue: QueueName = "gchostpay3-payment-exec-queue"
+    gchostpay3_queue: QueueName = Field("gchostpay3-payment-exec-queue", description="the queue that carries them")
 
 
 class ExecutorRetryTarget(ExecutorUrl):
     """The executor's own next steps."""
 
-    gchostpay3_retry_queue: QueueName = "gchostpay3-retry-queue"
+    gchostpay3_retry_queue: QueueName = Field("gchostpay3-retry-queue", description="the queue that carries them")
 
 
 class BatcherTarget(BaseSettings):
     """Results for the batcher."""
 
     microbatch_url: TargetUrl = Field(description="the batcher's own URL, which is also its audience")
-    microbatch_response_queue: QueueName = "microbatch-response-queue"
+    microbatch_response_queue: QueueName = Field("microbatch-response-queue", description="the queue that carries them")

@@ -144,14 +144,18 @@ def test_while_the_token_is_paused_the_payout_waits(exchange: Exchange) -> None:
     assert exchange.wait_until(order_id, "finished")["amountTo"] == 97
 
 
-def test_a_fixed_rate_holds_once_and_pays_what_was_promised(exchange: Exchange) -> None:
-    slow = exchange.estimate("0.04", flow="fixed-rate", useRateId="true").json
-    assert (slow["toAmount"], slow["transactionSpeedForecast"]) == (96, None)
-    assert len(slow["rateId"]) >= 120
-    order = exchange.create("0.04", flow="fixed-rate", rateId=slow["rateId"]).json
-    again = exchange.create("0.04", flow="fixed-rate", rateId=slow["rateId"])
-    assert (again.status, again.json["error"]) == (400, "rate_id_not_found_or_expired")
-    assert order["validUntil"].endswith("Z")
+def test_a_fixed_rate_holds_once_and_pays_what_was_promised(world: World) -> None:
+    with world.exchange("--time-scale", "300") as exchange:  # twenty minutes to pay are four seconds
+        quote = exchange.estimate("0.04", flow="fixed-rate", useRateId="true").json
+        assert (quote["toAmount"], quote["transactionSpeedForecast"]) == (96, None)
+        assert len(quote["rateId"]) >= 120
+        order = exchange.create("0.04", flow="fixed-rate", rateId=quote["rateId"]).json
+        again = exchange.create("0.04", flow="fixed-rate", rateId=quote["rateId"])
+        assert (again.status, again.json["error"]) == (400, "rate_id_not_found_or_expired")
+        assert order["validUntil"].endswith("Z")
+        exchange.pay(order["payinAddress"], 4 * 10**16)
+        exchange.control("POST", "/price", {"usd_per_eth": "2000"})
+        assert exchange.wait_until(order["id"], "finished")["amountTo"] == 96
 
 
 def test_the_log_tells_the_story_and_no_key(exchange: Exchange) -> None:

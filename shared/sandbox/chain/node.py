@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,9 +61,14 @@ class Chain:
         """Start anvil and wait for its first answer. Raises StartFailed, or AnvilUnavailable."""
         chosen = port or _free_port()
         url = f"http://127.0.0.1:{chosen}"
-        command = anvil_command(chosen, chain_id=chain_id, block_time_s=block_time_s, state_file=state_file)
+        program = ensure_anvil()
+        command = anvil_command(
+            chosen, chain_id=chain_id, block_time_s=block_time_s, state_file=state_file, program=program
+        )
+        # anvil makes a folder `.foundry` in the home folder: it gets the one that it is installed in.
+        environment = {**os.environ, "HOME": str(program.parent)}
         process = Process.start(
-            "anvil", guarded(command), log_path=log, ready_when=lambda: _answers(url), cwd=REPOSITORY
+            "anvil", guarded(command), environment, log_path=log, ready_when=lambda: _answers(url), cwd=REPOSITORY
         )
         return cls(url, process)
 

@@ -16,6 +16,9 @@ from shared.queue import Outbox
 SERVICE: Final = "GCHostPay1"
 
 REDRIVE_AFTER: Final = timedelta(minutes=2)  # a message that was lost is sent anew by the first sweep after this
+READING_HOLDS: Final = timedelta(
+    minutes=10
+)  # an order that was seen waiting before that is read again before it is paid
 POLL_GRACE: Final = timedelta(minutes=1)  # a poll that is later than this was lost
 
 

@@ -19,7 +19,7 @@ from shared.money import Ether, Tether
 
 from . import store
 from .conductor import Conductor
-from .park import park_request, report_failure
+from .park import park_request, report_failure, tell_new_reason
 from .store import Request
 
 Ended = tuple[RequestState, list[UUID]]
@@ -99,7 +99,9 @@ def stuck(
     now: datetime,
     trace: str,
 ) -> Ended:
-    """The order's state follows the exchange's word; the request is parked once and is looked at all the same."""
+    """The order's state follows the exchange's word; the request is parked once and is looked at all the same.
+
+    Other trouble of a parked request is told to a person, who must not read yesterday's reason."""
     limits = conductor.terms.limits
     fact_class = _ORDER_FACTS.get(word)
     if fact_class is not None:
@@ -110,6 +112,7 @@ def stuck(
             record_decision(conn, moved, str(request.order_id), now, trace, {"reason": reason})
     decision = decide(Machine.REQUEST, request.status, f.OrderStuck(reason), now, limits)
     if not decision.moved:
+        tell_new_reason(conn, request, reason, now)
         return request.status, []
     return RequestState.PARKED, park_request(conn, conductor, request, decision, reason, now, trace)
 

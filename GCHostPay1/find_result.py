@@ -6,6 +6,7 @@ One look is one read of the exchange and at most one search on chain. `finished`
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -29,6 +30,7 @@ from .take_request import OrderUnknown, RequestContradicts
 log = get_logger()
 
 _WATCHED: Final = frozenset({RequestState.WATCHING, RequestState.PARKED})
+_HASH: Final = re.compile("(?:0[xX])?([0-9a-fA-F]{64})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +75,28 @@ def find_result(conductor: Conductor, note: CheckArrival, now: datetime, trace: 
         raise RequestContradicts(f"request {note.unique_id} is for order {request.cn_api_id}, not {note.cn_api_id}")
     if request.status not in _WATCHED or request.eth_tx_hash is None or note.poll != request.polls + 1:
         return Look(request.status, "", None)
-    seen = conductor.exchange.read(request.cn_api_id)
-    finding = _look_closer(conductor, request, seen) if isinstance(seen, OrderSeen) else Nothing("not readable now")
-    return _conclude(conductor, request, seen if isinstance(seen, OrderSeen) else None, finding, now, trace)
+    reading = conductor.exchange.read(request.cn_api_id)
+    seen = _with_clear_hashes(request, reading) if isinstance(reading, OrderSeen) else None
+    finding = Nothing("not readable now") if seen is None else _look_closer(conductor, request, seen)
+    return _conclude(conductor, request, seen, finding, now, trace)
+
+
+def _with_clear_hashes(request: Request, seen: OrderSeen) -> OrderSeen:
+    """The transactions in one spelling, so that one cannot be counted twice under two; what names none was not told.
+
+    An instant order's payout is not ours to find and may be on any chain: its text stays as it is.
+    """
+    return replace(
+        seen,
+        payin_hash=_clear_hash(seen.payin_hash),
+        payout_hash=seen.payout_hash if request.batch_conversion_id is None else _clear_hash(seen.payout_hash),
+        refund_hash=_clear_hash(seen.refund_hash),
+    )
+
+
+def _clear_hash(text: str | None) -> str | None:
+    found = _HASH.fullmatch((text or "").strip())
+    return None if found is None else "0x" + found[1].lower()
 
 
 def _look_closer(conductor: Conductor, request: Request, seen: OrderSeen) -> Finding:
@@ -167,7 +188,7 @@ def _conclude(
 
 def _tell_foreign_deposit(conn: Connection, request: Request, seen: OrderSeen, now: datetime) -> None:
     """The exchange credits another deposit than ours to this order: nothing changes, a person must know."""
-    if seen.payin_hash is None or request.eth_tx_hash is None or seen.payin_hash.lower() == request.eth_tx_hash.lower():
+    if seen.payin_hash is None or seen.payin_hash == request.eth_tx_hash:
         return
     message = f"order {request.cn_api_id} shows deposit {seen.payin_hash}, ours is {request.eth_tx_hash}"
     raise_alert(

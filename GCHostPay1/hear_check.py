@@ -12,7 +12,7 @@ from shared.messages import CONDUCTOR_TO_EXECUTOR, OrderChecked, PayOrder
 from shared.telemetry import get_logger
 
 from . import store
-from .conductor import REDRIVE_AFTER, Conductor
+from .conductor import READING_HOLDS, REDRIVE_AFTER, Conductor
 from .park import park_request
 from .store import Request
 from .take_request import OrderUnknown, RequestContradicts
@@ -20,15 +20,19 @@ from .take_request import OrderUnknown, RequestContradicts
 log = get_logger()
 
 
-def hear_check(conductor: Conductor, heard: OrderChecked, now: datetime, trace: str) -> RequestState:
+def hear_check(conductor: Conductor, heard: OrderChecked, read_at: datetime, now: datetime, trace: str) -> RequestState:
     """The request's state afterwards. If repeated, or late: nothing changes.
 
-    An order that the exchange does not show decides nothing: the sweep has it read again.
+    An order that the exchange does not show decides nothing, nor does a reading (made at `read_at`) that is so old
+    that the order may have expired since: the sweep has it read again, just before it is paid.
     """
     limits = conductor.terms.limits
     with conductor.database.transaction() as conn:
         request = named_request(conn, heard.unique_id, heard.cn_api_id)
         if heard.verdict == "not_found":
+            return request.status
+        if heard.verdict == "payable" and now - read_at > READING_HOLDS:
+            log.warning("order_reading_expired", unique_id=request.unique_id, read_at=read_at.isoformat())
             return request.status
         reason = f"{heard.verdict}: {heard.detail}"
         fact = f.OrderPayable() if heard.verdict == "payable" else f.OrderNotPayable(reason)

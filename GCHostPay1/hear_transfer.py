@@ -9,10 +9,12 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from shared.chain.address import same_address
 from shared.db import Connection, record_decision
 from shared.lifecycle import Machine, RequestState, TransferState, TryLater, decide, next_poll
 from shared.lifecycle import facts as f
 from shared.messages import CONDUCTOR_TO_CONDUCTOR, CheckArrival, TransferFinal
+from shared.money import Ether
 from shared.telemetry import get_logger
 
 from . import store
@@ -25,7 +27,7 @@ from .take_request import RequestContradicts
 log = get_logger()
 
 _ENDED_OTHERWISE: Final = frozenset(
-    {TransferState.REVERTED, TransferState.CANCELLED, TransferState.FOREIGN, TransferState.HELD}
+    {TransferState.REVERTED, TransferState.CANCELLED, TransferState.FOREIGN, TransferState.HELD, TransferState.VOID}
 )
 
 
@@ -45,7 +47,7 @@ def hear_transfer(conductor: Conductor, heard: TransferFinal, now: datetime, tra
         transfer = store.transfer_of(conn, heard.unique_id)
         if transfer is None:
             raise RequestContradicts(f"there is no transfer for request {heard.unique_id}")
-        _require_equal(request, transfer, heard)
+        _require_true_report(request, transfer, heard)
         after, messages = follow_transfer(conn, conductor, request, transfer, now, trace)
     conductor.outbox.flush(messages, now)
     log.info("transfer_heard", unique_id=request.unique_id, outcome=heard.outcome, request=after.value)
@@ -57,9 +59,12 @@ def follow_transfer(
 ) -> tuple[RequestState, list[UUID]]:
     """What the executor's row means for the request: its state afterwards and the messages to flush."""
     limits = conductor.terms.limits
+    _require_this_request(request, transfer)
     if transfer.status is TransferState.SETTLED:
         if transfer.tx_hash is None:
             raise RequestContradicts(f"the settled transfer of request {request.unique_id} has no proof")
+        if request.eth_tx_hash is not None:
+            return request.status, []  # followed before: a late repeat must not take a parked order for a new one
         decision = decide(Machine.REQUEST, request.status, f.TransferSettledForRequest(), now, limits)
         if not decision.moved:
             return request.status, []
@@ -84,13 +89,24 @@ def put_check_arrival(
     return conductor.outbox.put(conn, CONDUCTOR_TO_CONDUCTOR, message, now, look_at)
 
 
-def _require_equal(request: Request, transfer: TransferSeen, heard: TransferFinal) -> None:
-    """The report, the request and the executor's row must tell the same amount, order and transaction."""
+def _require_this_request(request: Request, transfer: TransferSeen) -> None:
+    """The executor's row must be about this request's order, amount and address, or nothing follows from it."""
     wrong = []
-    if transfer.value != request.amount or heard.amount_wei != request.amount.wei:
+    if transfer.value != request.amount:
         wrong.append(f"amount is {transfer.value}, not {request.amount}")
+    if not same_address(transfer.to_address, request.payin_address):
+        wrong.append(f"address is {transfer.to_address}, not {request.payin_address}")
     if transfer.cn_api_id != request.cn_api_id:
         wrong.append(f"order is {transfer.cn_api_id}, not {request.cn_api_id}")
+    if wrong:
+        raise RequestContradicts(f"the transfer of request {request.unique_id} contradicts it: {'; '.join(wrong)}")
+
+
+def _require_true_report(request: Request, transfer: TransferSeen, heard: TransferFinal) -> None:
+    """What the message repeats must be what the rows say."""
+    wrong = []
+    if heard.amount_wei != request.amount.wei:
+        wrong.append(f"amount is {Ether(heard.amount_wei)}, not {request.amount}")
     if transfer.status is TransferState.SETTLED and heard.outcome == "settled" and heard.tx_hash != transfer.tx_hash:
         wrong.append(f"transaction is {heard.tx_hash}, not {transfer.tx_hash}")
     if wrong:

@@ -33,6 +33,15 @@ def park_request(
     return report_failure(conn, conductor, request, reason, "", now)
 
 
+def tell_new_reason(conn: Connection, request: Request, reason: str, now: datetime) -> None:
+    """A request that is parked already has another reason now; the batcher was told that it is parked."""
+    if reason == request.reason:
+        return
+    store.set_reason(conn, request.unique_id, reason, now)
+    message = f"request {request.unique_id} over {request.amount} is still parked: {reason}"
+    raise_alert(conn, SERVICE, Alert("request_parked", request.unique_id, message, {"dedupe": reason[:200]}), now)
+
+
 def report_failure(
     conn: Connection, conductor: Conductor, request: Request, reason: str, refund_tx_hash: str, now: datetime
 ) -> list[UUID]:

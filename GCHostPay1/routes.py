@@ -55,7 +55,8 @@ def routes_of(conductor: Conductor, callers: Callers) -> list[Route]:
         assert incoming.opened is not None
         message = incoming.opened.message
         assert isinstance(message, OrderChecked)
-        status = hear_check(conductor, message, incoming.now, incoming.trace)
+        # The watcher seals its answer in the moment of its reading.
+        status = hear_check(conductor, message, incoming.opened.issued_at, incoming.now, incoming.trace)
         return _progress(message.unique_id, message.cn_api_id, status)
 
     def on_payment_completed(incoming: Incoming) -> Answer:

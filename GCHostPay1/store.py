@@ -181,6 +181,10 @@ def set_request(
     )
 
 
+def set_reason(conn: Connection, unique_id: str, reason: str, now: datetime) -> None:
+    QUERIES.run(conn, "set_reason", unique_id=unique_id, reason=reason, now=now)
+
+
 def start_watching(conn: Connection, unique_id: str, eth_tx_hash: str, now: datetime, due_at: datetime) -> None:
     QUERIES.run(
         conn,

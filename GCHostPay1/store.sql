@@ -80,6 +80,10 @@ UPDATE hostpay_request
    SET request_status = :request_status, reason = :reason, updated_at = :now, due_at = :due_at
  WHERE unique_id = :unique_id;
 
+-- name: set_reason(unique_id, reason, now)
+-- Why the request waits, when that changes and its state does not.
+UPDATE hostpay_request SET reason = :reason, updated_at = :now WHERE unique_id = :unique_id;
+
 -- name: start_watching(unique_id, request_status, eth_tx_hash, now, due_at)
 -- The order is paid for good: watch it from now on.
 UPDATE hostpay_request

@@ -16,7 +16,7 @@ from shared.db import Connection, record_decision
 from shared.exchange import NotFound, OrderSeen, Unreadable
 from shared.lifecycle import Machine, OrderState, Refused, RequestState, TryLater, decide
 from shared.lifecycle import facts as f
-from shared.messages import CONDUCTOR_TO_WATCHER, CheckOrder, InstantPayout, PayBatch, batch_unique_id
+from shared.messages import CONDUCTOR_TO_WATCHER, CheckOrder, InstantPayout, MessageInvalid, PayBatch, batch_unique_id
 from shared.money import Ether
 from shared.telemetry import get_logger
 
@@ -27,6 +27,7 @@ from .store import InstantOrder, PayableOrder, Request
 log = get_logger()
 
 _NATIVE: Final = "eth"
+_UNTOLD: Final = "unknown"  # what the exchange does not tell of an order's other side
 
 
 class SourceNotEther(Refused):
@@ -66,6 +67,12 @@ class OrderNotReadable(TryLater):
     code: ClassVar[str] = "order_not_readable"
 
 
+class RequestBusy(TryLater):
+    """Another task is taking the same request; the repeat will find what that one stored."""
+
+    code: ClassVar[str] = "request_busy"
+
+
 @dataclass(frozen=True, slots=True)
 class Taken:
     """The request as it stands; `duplicate` when it was taken before."""
@@ -86,13 +93,16 @@ def take_batch(conductor: Conductor, asked: PayBatch, now: datetime, trace: str)
         if order is None:
             raise OrderUnknown(f"batch {batch_id} has no order {asked.cn_api_id}")
         _require_equal(asked, order)
-        _require_limit(order.amount, conductor.terms.max_transfer, "MAX_TRANSFER_ETH")
         known = store.lock_request(conn, unique_id)
         if known is not None:
             return _again(known, order)
+        _require_ether(order.from_currency, order.from_network)
+        _require_limit(order.amount, conductor.terms.max_transfer, "MAX_TRANSFER_ETH")
         if order.status is not OrderState.ADOPTED:
             raise OrderNotAdopted(f"order {order.cn_api_id} is {order.status.value}, not adopted")
         message_id = _start(conn, conductor, unique_id, order, now, trace)
+        if message_id is None:
+            return _again(_taken_meanwhile(conn, unique_id, order), order)
     return _started(conductor, unique_id, order, message_id, now)
 
 
@@ -103,7 +113,6 @@ def take_instant(conductor: Conductor, asked: InstantPayout, now: datetime, trac
     If repeated: the request as it stands now, nothing is written.
     """
     _require_ether(asked.from_currency, asked.from_network)
-    _require_limit(Ether(asked.amount_wei), conductor.terms.instant_max, "INSTANT_MAX_ETH")
     with conductor.database.read() as conn:
         known = store.request(conn, asked.unique_id)
         order = store.order_by_cn_api_id(conn, asked.cn_api_id)
@@ -114,17 +123,32 @@ def take_instant(conductor: Conductor, asked: InstantPayout, now: datetime, trac
         return _again(known, order)
     if order is not None:
         raise RequestContradicts(f"order {asked.cn_api_id} already belongs to another request")
+    _require_limit(Ether(asked.amount_wei), conductor.terms.instant_max, "INSTANT_MAX_ETH")
     read = _read_instant(conductor, asked)
+    try:
+        stored, message_id = _store_instant(conductor, asked, read, now, trace)
+    except MessageInvalid as odd:
+        # The other side is the exchange's words; what does not even fit into a message is nothing to pay for.
+        raise RequestContradicts(f"order {asked.cn_api_id} cannot be checked: {odd.field} {odd.rule}") from odd
+    return _started(conductor, asked.unique_id, stored, message_id, now)
+
+
+def _store_instant(
+    conductor: Conductor, asked: InstantPayout, read: InstantOrder, now: datetime, trace: str
+) -> tuple[PayableOrder, UUID]:
+    """Order and request in one commit, with the message to flush."""
     with conductor.database.transaction() as conn:
         adopted = decide(Machine.ORDER, None, f.OrderReadAtExchange(), now, conductor.terms.limits)
         order_id = store.insert_instant_order(conn, read, conductor.terms.key_alias, now, adopted.due_at)
         if order_id is None:
-            raise OrderNotReadable(f"order {asked.cn_api_id} is being taken by another task")
+            raise RequestBusy(f"order {asked.cn_api_id} was taken by another task meanwhile")
         evidence = {"cn_api_id": read.cn_api_id, "amount": read.amount, "payin_address": read.payin_address}
         record_decision(conn, adopted, str(order_id), now, trace, evidence)
         stored = store.lock_order(conn, order_id)
         message_id = _start(conn, conductor, asked.unique_id, stored, now, trace)
-    return _started(conductor, asked.unique_id, stored, message_id, now)
+        if message_id is None:
+            raise RequestContradicts(f"request {asked.unique_id} was taken meanwhile for another order")
+    return stored, message_id
 
 
 def put_check_order(conn: Connection, conductor: Conductor, unique_id: str, order: PayableOrder, now: datetime) -> UUID:
@@ -145,16 +169,25 @@ def put_check_order(conn: Connection, conductor: Conductor, unique_id: str, orde
 
 def _start(
     conn: Connection, conductor: Conductor, unique_id: str, order: PayableOrder, now: datetime, trace: str
-) -> UUID:
+) -> UUID | None:
+    """The message to flush; None, and nothing is written, when the request's id or its order has a request already."""
     limits = conductor.terms.limits
     received = decide(Machine.REQUEST, None, f.RequestReceived(), now, limits)
     checking = decide(Machine.REQUEST, RequestState.RECEIVED, f.CheckAsked(), now, limits)
     due_at = now + limits.wait(REDRIVE_AFTER)
     if not store.insert_request(conn, unique_id, order, RequestState.CHECKING, now, due_at):
-        raise RequestContradicts(f"order {order.cn_api_id} already belongs to another request")
+        return None
     record_decision(conn, received, unique_id, now, trace, {"cn_api_id": order.cn_api_id, "amount": order.amount})
     record_decision(conn, checking, unique_id, now, trace, {"cn_api_id": order.cn_api_id})
     return put_check_order(conn, conductor, unique_id, order, now)
+
+
+def _taken_meanwhile(conn: Connection, unique_id: str, order: PayableOrder) -> Request:
+    """The request that a delivery beside this one has just committed: twenty deliveries are one request, no refusal."""
+    known = store.lock_request(conn, unique_id)
+    if known is None:
+        raise RequestContradicts(f"order {order.cn_api_id} already belongs to another request")
+    return known
 
 
 def _started(conductor: Conductor, unique_id: str, order: PayableOrder, message_id: UUID, now: datetime) -> Taken:
@@ -184,9 +217,9 @@ def _read_instant(conductor: Conductor, asked: InstantPayout) -> InstantOrder:
         cn_api_id=asked.cn_api_id,
         payin_address=to_checksum(seen.payin_address.lower()),
         amount=Ether(asked.amount_wei),
-        to_currency=seen.to_currency or "unknown",
-        to_network=seen.to_network or "unknown",
-        payout_address=seen.payout_address or "unknown",
+        to_currency=_word(seen.to_currency),
+        to_network=_word(seen.to_network),
+        payout_address=seen.payout_address or _UNTOLD,
         refund_address=seen.refund_address,
         expected_to_text=seen.expected_to_text,
         exchange_status=seen.status,
@@ -198,16 +231,30 @@ def _instant_differences(conductor: Conductor, asked: InstantPayout, seen: Order
     wrong = []
     if not seen.is_payable:
         wrong.append(f"the exchange says {seen.status}, not waiting")
-    if (seen.from_currency, seen.from_network or _NATIVE) != (_NATIVE, _NATIVE):
+    if (_word(seen.from_currency), (seen.from_network or _NATIVE).lower()) != (_NATIVE, _NATIVE):
         wrong.append(f"its source is {seen.from_currency} on {seen.from_network}, not ETH")
     if seen.expected_from is None or seen.expected_from.wei != asked.amount_wei:
         wrong.append(f"its amount is {seen.expected_from}, not {Ether(asked.amount_wei)}")
     payin = seen.payin_address
     if payin is None or not is_address(payin.lower()) or not same_address(payin, asked.payin_address):
         wrong.append(f"its deposit address is {payin}, not {asked.payin_address}")
-    elif any(same_address(payin, own) for own in (conductor.terms.eth_wallet, conductor.terms.usdt_wallet)):
+    elif _is_ours(conductor, payin):
         wrong.append("its deposit address is our own wallet")
+    if seen.payin_extra_id is not None:
+        wrong.append("its deposit needs a memo, which a plain transfer cannot carry")
+    # Such an order is a batch's that was never adopted, or an upstream's mistake: nobody would be paid by it.
+    if _is_ours(conductor, seen.payout_address or ""):
+        wrong.append("its payout address is our own wallet")
     return wrong
+
+
+def _is_ours(conductor: Conductor, address: str) -> bool:
+    ours = (conductor.terms.eth_wallet, conductor.terms.usdt_wallet)
+    return any(same_address(address.lower(), own) for own in ours)
+
+
+def _word(told: str | None) -> str:
+    return _UNTOLD if told is None else told.lower()
 
 
 def _require_ether(currency: str, network: str) -> None:

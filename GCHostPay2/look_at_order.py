@@ -44,19 +44,27 @@ def differences_between(asked: CheckOrder, seen: OrderSeen) -> list[str]:
     """
     compared = (
         ("cn_api_id", asked.cn_api_id, seen.cn_api_id, True),
-        ("from_currency", asked.from_currency, seen.from_currency, False),
-        ("from_network", asked.from_network, seen.from_network, False),
-        ("to_currency", asked.to_currency, seen.to_currency, False),
-        ("to_network", asked.to_network, seen.to_network, False),
+        ("from_currency", asked.from_currency, _word(seen.from_currency), False),
+        ("from_network", asked.from_network, _word(seen.from_network), False),
+        ("to_currency", asked.to_currency, _word(seen.to_currency), False),
+        ("to_network", asked.to_network, _word(seen.to_network), False),
         ("amount_wei", asked.amount_wei, None if seen.expected_from is None else seen.expected_from.wei, False),
         ("payin_address", asked.payin_address, seen.payin_address, True),
         ("payout_address", asked.payout_address, seen.payout_address, False),
     )
-    return [
+    differences = [
         f"{name} is {shown}, not {ours}"
         for name, ours, shown, required in compared
         if (shown is None and required) or (shown is not None and not _same(ours, shown))
     ]
+    if seen.payin_extra_id is not None:
+        differences.append(f"payin_extra_id is {seen.payin_extra_id}: a plain transfer cannot carry a memo")
+    return differences
+
+
+def _word(told: str | None) -> str | None:
+    # Tickers and networks are words in any case; addresses of other chains are not.
+    return None if told is None else told.lower()
 
 
 def _same(ours: str | int, shown: str | int) -> bool:

@@ -120,6 +120,7 @@ _OF_THE_SERVICES = {
     "transfer_heard": OPENED,
     "order_looked_at": LOOKED_UP,
     "order_checked": LOOKED_UP,
+    "order_reading_expired": LATER,
     "order_not_payable": WARNED,
     "transfer_awaited": WAITING,
     "arrival_awaited": WAITING,

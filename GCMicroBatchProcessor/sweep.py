@@ -32,7 +32,7 @@ MOST_MESSAGES: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """What a sweep did."""
+    """What a sweep did: messages that became tasks, and late batches that it looked after."""
 
     tasks_made: int
     batches_redriven: int
@@ -50,15 +50,17 @@ def sweep(batcher: Batcher, now: datetime, trace: str) -> Swept:
     tasks_made = batcher.outbox.sweep(now, OUTBOX_GRACE_S // batcher.terms.limits.time_scale, MOST_MESSAGES).made
     with batcher.database.read() as conn:
         late = store.batches_past_due(conn, now, _MOST_BATCHES)
-    order_asked = False
+    order_asked, redriven = False, 0
     for batch_id, status in late:
-        if status is BatchState.PENDING:
-            if not order_asked:
-                order_asked = _try_order_again(batcher, batch_id, now, trace)
-        else:
+        if status is not BatchState.PENDING:
             _look_after_swap(batcher, batch_id, now, trace)
-    log.info("sweep_done", tasks_made=tasks_made, batches=len(late))
-    return Swept(tasks_made, len(late))
+        elif order_asked:
+            continue  # it stays late, for the next sweep
+        else:
+            order_asked = _try_order_again(batcher, batch_id, now, trace)
+        redriven += 1
+    log.info("sweep_done", tasks_made=tasks_made, batches=redriven)
+    return Swept(tasks_made, redriven)
 
 
 def _try_order_again(batcher: Batcher, batch_id: UUID, now: datetime, trace: str) -> bool:

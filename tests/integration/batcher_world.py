@@ -1,5 +1,5 @@
-"""A batcher on a real database with its role's rights, an exchange and a chain in memory, and a conductor that is played
-by the test: it pays, sees arrivals and reports.
+"""A batcher on a real database with its role's rights, an exchange and a chain in memory, and a conductor that is
+played by the test: it pays, sees arrivals and reports.
 """
 
 from __future__ import annotations
@@ -180,10 +180,11 @@ class BatcherWorld:
         reference = f"payment-{self._payments}"
         with self.owner.transaction() as conn:
             row = conn.one(
-                """insert into payout_accumulation (payment_ref, request_hash, user_id, client_id, client_wallet_address,
-                       client_payout_currency, client_payout_network, payment_timestamp, raw_amount_text,
-                       payment_amount_usd_micros, fee_rate_ppm, fee_usd_micros, pending_usd_amount_micros, gross_wei,
-                       fee_wei, net_wei, conversion_status, created_at, updated_at)
+                """insert into payout_accumulation (payment_ref, request_hash, user_id, client_id,
+                       client_wallet_address, client_payout_currency, client_payout_network, payment_timestamp,
+                       raw_amount_text, payment_amount_usd_micros, fee_rate_ppm, fee_usd_micros,
+                       pending_usd_amount_micros, gross_wei, fee_wei, net_wei, conversion_status, created_at,
+                       updated_at)
                    values (:ref, '', 1, '1', '0x', 'usdt', 'eth', '', '', :usd, 0, 0, :usd, :net,
                        case when :net::numeric is null then null else 0 end, :net, 'pending', :now, :now)
                    returning id""",
@@ -210,8 +211,8 @@ class BatcherWorld:
                 conn, transfer_settled(batch_unique_id(str(batch)), Ether(order["amount_wei"]), Ether(1)), self.now, "t"
             )
             conn.run(
-                """insert into arrival (tx_hash, log_index, batch_conversion_id, cn_api_id, token_contract, from_address,
-                       to_address, usdt_units, block_number, block_hash, recorded_at)
+                """insert into arrival (tx_hash, log_index, batch_conversion_id, cn_api_id, token_contract,
+                       from_address, to_address, usdt_units, block_number, block_hash, recorded_at)
                    values (:tx, :log, :batch, :cn, :token, '0x', :wallet, :units, 1, '0x', :now)""",
                 tx=USDT_TX,
                 log=self.only("select count(*) as n from arrival")["n"],

@@ -11,8 +11,8 @@ import pytest
 from shared.books import Account
 from shared.db import Database
 from shared.db.roles import BATCHER
-from shared.exchange import QuoteRefused, RefusalKind
 from shared.exchange import Limits as Range
+from shared.exchange import QuoteRefused, RefusalKind
 from shared.money import Ether, Percent, Price, Tether, Usd
 from shared.sandbox.fakes_chain import GWEI
 from tests.integration.batcher_world import BatcherWorld
@@ -141,7 +141,8 @@ def test_adoption_and_its_message_are_one_commit(world: BatcherWorld) -> None:
     )
     world.write("create unique index no_message on outbox ((1)) where edge is not null")
     world.write(
-        "insert into outbox values (gen_random_uuid(), 'x', 'x', 1, '\\x00112233445566778899aabbccddeeff', '', '', now(), now())"
+        """insert into outbox values (gen_random_uuid(), 'x', 'x', 1, '\\x00112233445566778899aabbccddeeff', '', '',
+               now(), now())"""
     )
     world.payments("60", "40")
     assert world.tick().status == 500
@@ -184,7 +185,7 @@ def test_a_pause_that_comes_while_the_tick_reads_still_holds_the_claim_back(worl
     assert world.statuses() == ["pending", "pending"]
 
 
-# --- the price guard ---------------------------------------------------------------------------------------------------
+# --- the price guard --------------------------------------------------------------------------------------------------
 
 
 def test_a_quote_beyond_its_band_holds_the_batch_back_and_at_the_edge_it_does_not(world: BatcherWorld) -> None:
@@ -285,7 +286,7 @@ def test_what_cannot_be_read_is_a_5xx_and_claims_nothing(world: BatcherWorld) ->
     assert world.tick().body["outcome"] == "batch_created"
 
 
-# --- the transfer limit ------------------------------------------------------------------------------------------------
+# --- the transfer limit -----------------------------------------------------------------------------------------------
 
 
 def test_over_the_transfer_limit_the_first_by_id_are_taken_and_the_rest_next_tick(world: BatcherWorld) -> None:
@@ -327,7 +328,7 @@ def test_a_payment_that_alone_is_over_the_limit_is_parked_and_holds_nobody_up(wo
     assert world.alerts() == ["payment_parked"]
 
 
-# --- funding -----------------------------------------------------------------------------------------------------------
+# --- funding ----------------------------------------------------------------------------------------------------------
 
 
 def test_funding_received_parks_payments_of_which_nobody_said_how_much_ether_came(world: BatcherWorld) -> None:

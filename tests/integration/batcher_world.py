@@ -83,6 +83,7 @@ class Exchange(FakeExchange):
         super().__init__()
         self.unreadable: set[str] = set()  # "range", "estimate"
         self.refuses: QuoteRefused | None = None
+        self.before_quoted: Callable[[], None] | None = None
         self.before_asked: Callable[[], None] | None = None
         self.asked = 0
 
@@ -92,6 +93,8 @@ class Exchange(FakeExchange):
 
     def estimate(self, pair: Pair, amount: Ether) -> Quote:
         self._read("estimate")
+        if self.before_quoted is not None:
+            self.before_quoted()
         return super().estimate(pair, amount)
 
     def quote_price(self, pair: Pair, probe: Ether) -> Price:

@@ -64,13 +64,8 @@ def _until(happened: Callable[[], bool]) -> None:
 
 def test_two_ticks_at_once_never_claim_a_payment_twice(world: BatcherWorld) -> None:
     both_have_read = threading.Barrier(2, timeout=20)
-    quote = world.exchange.estimate
-
-    def estimate(*args: Any) -> Any:
-        both_have_read.wait()  # both ticks have planned the same payments; nothing is claimed yet
-        return quote(*args)
-
-    world.exchange.estimate = estimate  # type: ignore[method-assign]
+    # Both ticks have planned the same payments, and nothing is claimed yet.
+    world.exchange.before_quoted = lambda: _meet(both_have_read)
     world.payments("50", "30", "20")
     answers = at_once(2, world.tick)
     assert sorted(answer.body["outcome"] for answer in answers) == ["batch_created", "changed_meanwhile"]
@@ -87,14 +82,12 @@ def test_ticks_that_planned_different_prefixes_do_not_share_a_payment_or_the_dus
     world.a_payment("10", "0.004000000000000009")
     world.tick()
     both_have_read = threading.Barrier(2, timeout=20)
-    quote = world.exchange.estimate
 
-    def estimate(*args: Any) -> Any:
+    def one_more_comes() -> None:
         if both_have_read.wait() == 0:
-            world.a_payment("60")  # one more payment comes while they think
-        return quote(*args)
+            world.a_payment("60")
 
-    world.exchange.estimate = estimate  # type: ignore[method-assign]
+    world.exchange.before_quoted = one_more_comes
     world.payments("50", "30")
     at_once(2, world.tick)
     assert world.column("select dust_in_wei from batch_conversions order by created_at, dust_in_wei") == [0, 9]
@@ -146,6 +139,10 @@ def test_sweeps_that_found_the_same_late_batch_do_not_give_up_each_others_attemp
         assert [sweep.result(timeout=20).status for sweep in sweeps] == [200] * 3
     assert world.order_statuses() == ["unknown", "adopted"]
     assert len(world.messages()) == 1
+
+
+def _meet(barrier: threading.Barrier) -> None:
+    barrier.wait()
 
 
 def _hold(until: threading.Event) -> None:

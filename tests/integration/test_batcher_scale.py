@@ -47,8 +47,7 @@ def test_ten_thousand_payments_are_claimed_and_shared_out_within_seconds(
     )
     assert (row["units"], row["n"]) == (9_700_000_001, MOST_MEMBERS)
     assert row["least"] > 0
-    print(f"claimed in {claimed_s:.2f} s, shared out in {shared_s:.2f} s")
-    assert claimed_s + shared_s < SECONDS_AT_MOST
+    assert claimed_s + shared_s < SECONDS_AT_MOST, f"claimed in {claimed_s:.2f} s, shared out in {shared_s:.2f} s"
 
 
 def test_ten_thousand_payments_without_ether_are_parked_in_one_go(

@@ -206,7 +206,7 @@ def test_a_pause_by_a_person_without_end_keeps_its_reason(world: BatcherWorld) -
     assert world.column("select reason from pause") == ["a drill"]
 
 
-# --- trouble at the exchange --------------------------------------------------------------------------------------------
+# --- trouble at the exchange ------------------------------------------------------------------------------------------
 
 
 def failed(world: BatcherWorld, batch: Any, *, refund: str = "") -> SwapFailed:

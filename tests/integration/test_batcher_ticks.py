@@ -173,13 +173,7 @@ def test_paused_batching_claims_nothing_and_says_why(world: BatcherWorld) -> Non
 
 def test_a_pause_that_comes_while_the_tick_reads_still_holds_the_claim_back(world: BatcherWorld) -> None:
     world.payments("60", "40")
-    quote = world.exchange.estimate
-
-    def pause_first(*args: Any) -> Any:
-        world.pause_batching()
-        return quote(*args)
-
-    world.exchange.estimate = pause_first  # type: ignore[method-assign]
+    world.exchange.before_quoted = world.pause_batching
     answer = world.tick()
     assert (answer.status, answer.body["batch_created"]) == (200, False)
     assert world.statuses() == ["pending", "pending"]

@@ -10,7 +10,7 @@ from uuid import UUID
 from shared.books import instant_finished, post, refund_returned, usdt_arrived
 from shared.chain.address import same_address
 from shared.chain.port import EtherReceived, TokenTransfer
-from shared.db import Connection, record_decision
+from shared.db import Connection, ConstraintViolated, record_decision
 from shared.exchange import ExchangeStatus
 from shared.lifecycle import Machine, OrderState, RequestState, decide
 from shared.lifecycle import facts as f
@@ -77,11 +77,19 @@ def refunded(
 ) -> Ended:
     """The order's ETH is back in our wallet for good. A refund that cannot be this order's waits for a person."""
     returned = Ether(seen.value_wei)
-    impossible = _why_not_this_refund(conn, conductor, request, seen, returned)
+    impossible = _why_not_this_refund(conductor, request, seen, returned)
+    evidence = {"refund_tx_hash": seen.tx_hash, "returned": returned, "sent": request.amount, "block": seen.block_hash}
+    if impossible is None:
+        try:
+            with conn.savepoint():
+                _end_order(conn, conductor, request, f.RefundProven(), OrderState.REFUNDED, evidence, now, trace)
+        except ConstraintViolated as violated:
+            # Only the database sees two orders that are being ended with one refund at the same time.
+            if violated.constraint != "refund_is_counted_once":
+                raise
+            impossible = f"its refund {seen.tx_hash} is counted for another order already"
     if impossible is not None:
         return stuck(conn, conductor, request, ExchangeStatus.REFUNDED, impossible, now, trace)
-    evidence = {"refund_tx_hash": seen.tx_hash, "returned": returned, "sent": request.amount, "block": seen.block_hash}
-    _end_order(conn, conductor, request, f.RefundProven(), OrderState.REFUNDED, evidence, now, trace)
     decision = decide(Machine.REQUEST, request.status, f.RefundReported(), now, conductor.terms.limits)
     reason = f"{returned} of {request.amount} came back in {seen.tx_hash}"
     store.set_request(conn, request.unique_id, RequestState.REPORTED, reason, now, None)
@@ -133,13 +141,9 @@ def _end_order(
     record_decision(conn, decision, str(request.order_id), now, trace, evidence)
 
 
-def _why_not_this_refund(
-    conn: Connection, conductor: Conductor, request: Request, seen: EtherReceived, returned: Ether
-) -> str | None:
+def _why_not_this_refund(conductor: Conductor, request: Request, seen: EtherReceived, returned: Ether) -> str | None:
     if same_address(seen.sender, conductor.terms.eth_wallet):
         return f"its refund {seen.tx_hash} was sent by our own wallet"
     if not returned.is_positive() or returned > request.amount:
         return f"its refund {seen.tx_hash} brought {returned}, the order was over {request.amount}"
-    if store.refund_is_taken(conn, seen.tx_hash, request.order_id):
-        return f"its refund {seen.tx_hash} is counted for another order already"
     return None

@@ -138,10 +138,6 @@ def note_hints(conn: Connection, order_id: int, seen: OrderSeen, now: datetime) 
     )
 
 
-def refund_is_taken(conn: Connection, refund_hash: str, order_id: int) -> bool:
-    return bool(QUERIES.only(conn, "refund_is_taken", refund_hash=refund_hash, order_id=order_id)["taken"])
-
-
 def insert_request(
     conn: Connection, unique_id: str, order: PayableOrder, status: RequestState, now: datetime, due_at: datetime | None
 ) -> bool:

@@ -32,7 +32,7 @@ ON CONFLICT ON CONSTRAINT order_id_is_used_once DO NOTHING
 RETURNING id;
 
 -- name: set_order(order_id, order_status, reason, now)
--- The order's next state.
+-- The order's next state; no second order is refunded by one transaction (refund_is_counted_once).
 UPDATE exchange_order
    SET order_status = :order_status, reason = coalesce(:reason, reason), updated_at = :now
  WHERE id = :order_id;
@@ -43,12 +43,6 @@ UPDATE exchange_order
    SET exchange_status = :exchange_status, payin_hash = coalesce(:payin_hash, payin_hash),
        payout_hash = coalesce(:payout_hash, payout_hash), refund_hash = coalesce(:refund_hash, refund_hash), updated_at = :now
  WHERE id = :order_id;
-
--- name: refund_is_taken(refund_hash, order_id)
--- Whether another order was already refunded by this transaction.
-SELECT EXISTS (
-    SELECT 1 FROM exchange_order WHERE refund_hash = :refund_hash AND order_status = 'refunded' AND id <> :order_id
-) AS taken;
 
 -- name: insert_request(unique_id, context, batch_conversion_id, order_id, cn_api_id, amount_wei, payin_address, request_status, now, due_at)
 -- A request, unless its unique_id is there (request_is_named_once) or its order has one (request_is_one_per_order).

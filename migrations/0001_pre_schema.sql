@@ -221,7 +221,9 @@ CREATE TABLE exchange_order (
     CONSTRAINT order_belongs_to_a_batch FOREIGN KEY (batch_conversion_id) REFERENCES batch_conversions (batch_conversion_id)
 );
 CREATE UNIQUE INDEX batch_adopts_one_order ON exchange_order (batch_conversion_id)
-    WHERE order_status IN ('created', 'adopted', 'held', 'failed', 'finished');
+    WHERE order_status IN ('created', 'adopted', 'held', 'failed', 'expired', 'finished');
+-- One transaction brings back one order's ETH.
+CREATE UNIQUE INDEX refund_is_counted_once ON exchange_order (refund_hash) WHERE order_status = 'refunded';
 
 -- The conductor's job of having one order paid and its result found.
 CREATE TABLE hostpay_request (

@@ -270,7 +270,7 @@ class World:
         before = self.exchange.told.get(of.cn_api_id)
         if not isinstance(before, OrderSeen):
             before = an_order_seen(of.cn_api_id, expected_from=Ether(of.amount_wei))
-        self.exchange.told[of.cn_api_id] = replace(before, status=status, known=known(status), **seen)
+        self.exchange.told[of.cn_api_id] = replace(before, status=status, **({"known": known(status)} | seen))
 
     def pays_usdt(
         self,

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, NoReturn
 
-from shared.chain.address import to_checksum
+from shared.chain.address import ZERO_ADDRESS, to_checksum
 from shared.http import JsonNumber
 from shared.lifecycle import Refused
 from shared.money import Ether, MoneyError, Usd
@@ -88,9 +88,7 @@ def read_webhook_body(body: Mapping[str, JsonValue], *, outcome_currency: str, m
     """
     network = _word(body, "payout_network")
     amount_text = _number_text(body, "payment_amount_usd")
-    outcome_text = (
-        None if body.get("nowpayments_outcome_amount") is None else _number_text(body, "nowpayments_outcome_amount")
-    )
+    outcome_text = _outcome_text(body)
     return WebhookBody(
         user_id=_integer(body, "user_id", least=1),
         client_id=str(_integer(body, "client_id", least=-_INT64)),
@@ -181,6 +179,19 @@ def _word(body: Mapping[str, JsonValue], field: str) -> str:
     return word
 
 
+def _outcome_text(body: Mapping[str, JsonValue]) -> str | None:
+    """An amount in whatever crypto arrived. Its form is checked even where its currency parks the payment."""
+    field = "nowpayments_outcome_amount"
+    if body.get(field) is None:
+        return None
+    text = _number_text(body, field)
+    try:
+        Ether.parse_cut(text)
+    except MoneyError as error:
+        _refuse(field, error)
+    return text
+
+
 def _outcome_currency(body: Mapping[str, JsonValue], otherwise: str) -> str:
     field = "nowpayments_outcome_currency"
     return otherwise if body.get(field) in (None, "") else _word(body, field)
@@ -190,6 +201,8 @@ def _wallet(body: Mapping[str, JsonValue], network: str) -> str:
     wallet = _plain_text(body, "wallet_address", 200)
     if network not in _EVM_NETWORKS:
         return wallet
+    if wallet == ZERO_ADDRESS:
+        raise BadField("wallet_address", "must not be the zero address, which belongs to nobody")
     try:
         return to_checksum(wallet)
     except ValueError as error:
@@ -216,14 +229,9 @@ def _gateway_id(body: Mapping[str, JsonValue]) -> str | None:
     return str(value)
 
 
-def _plain(text: str | None) -> str | None:
+def _plain(outcome_text: str | None) -> str | None:
     """0.02, "0.020" and 2e-2 are one amount: what is hashed is the amount, not its spelling."""
-    if text is None:
-        return None
-    try:
-        return str(Ether.parse_cut(text).wei)
-    except MoneyError:
-        return text
+    return None if outcome_text is None else str(Ether.parse_cut(outcome_text).base_units)
 
 
 def _digest(*parts: object) -> str:

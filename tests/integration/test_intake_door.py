@@ -74,6 +74,11 @@ def test_every_kind_of_nonsense_is_a_400_that_names_its_field_and_leaves_nothing
         (changed(FIFTY, nowpayments_outcome_amount=Raw("-0.02")), "nowpayments_outcome_amount"),
         (changed(FIFTY, nowpayments_outcome_amount=Raw("1e-19")), "nowpayments_outcome_amount"),
         (changed(FIFTY, nowpayments_outcome_amount=False), "nowpayments_outcome_amount"),
+        (
+            changed(FIFTY, nowpayments_outcome_amount="x" * 60_000, nowpayments_outcome_currency="btc"),
+            "nowpayments_outcome_amount",
+        ),
+        (changed(FIFTY, wallet_address="0x" + "0" * 40), "wallet_address"),
         (changed(FIFTY, wallet_address="0x\x002915767890A6FbF031DCe70E1b80D987Dc3a2922"), None),
         (changed(FIFTY, payment_amount_usd=Raw("NaN")), None),
         (FIFTY[:-1] + ', "payment_amount_usd": 1}', "payment_amount_usd"),

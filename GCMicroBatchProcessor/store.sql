@@ -89,19 +89,19 @@ VALUES ('batch', :batch_conversion_id, :attempt_no, :order_status, 'eth', 'eth',
 RETURNING id;
 
 -- name: lock_batch(batch_conversion_id)
--- The batch's row, locked.
+-- The batch's row, locked. NO KEY: the conductor's arrival may refer to it meanwhile, else the two wait for each other.
 SELECT batch_conversion_id, conversion_status, funding, payment_count, total_pending_usd_micros, members_wei, dust_in_wei,
        ordered_wei, dust_out_wei, expected_usdt_units, usdt_arrived_units, eth_tx_hash, usdt_tx_hash, reason, due_at
   FROM batch_conversions
  WHERE batch_conversion_id = :batch_conversion_id
-   FOR UPDATE;
+   FOR NO KEY UPDATE;
 
 -- name: lock_order(order_id)
 -- One order attempt, locked.
 SELECT id, batch_conversion_id, attempt_no, order_status, cn_api_id, payin_address, amount_wei
   FROM exchange_order
  WHERE id = :order_id
-   FOR UPDATE;
+   FOR NO KEY UPDATE;
 
 -- name: lock_orders(batch_conversion_id)
 -- Every order attempt of a batch, oldest first, locked.
@@ -109,7 +109,7 @@ SELECT id, batch_conversion_id, attempt_no, order_status, cn_api_id, payin_addre
   FROM exchange_order
  WHERE batch_conversion_id = :batch_conversion_id
  ORDER BY attempt_no
-   FOR UPDATE;
+   FOR NO KEY UPDATE;
 
 -- name: set_order(order_id, order_status, reason, cn_api_id, payin_address, expected_to_text, now, due_at)
 -- What the exchange answered, and the state that follows; what was known is never nulled.

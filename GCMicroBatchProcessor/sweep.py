@@ -11,8 +11,8 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from shared.db import Alert, raise_alert
-from shared.lifecycle import BatchState, Broken, OrderState, Refused
+from shared.db import Alert, Contended, StatementTimedOut, raise_alert
+from shared.lifecycle import BatchState, Broken, OrderState, Refused, RequestState
 from shared.lifecycle import facts as f
 from shared.money import Ether
 from shared.telemetry import get_logger
@@ -21,7 +21,7 @@ from . import store
 from .batcher import MOST_ORDER_ATTEMPTS, REDRIVE_AFTER, SERVICE, Batcher
 from .distribute import distribute
 from .form_batch import intend_order
-from .open_order import give_up_attempt, open_order, park_batch, put_pay_batch
+from .open_order import give_up_attempt, open_order, park_batch, put_pay_batch, release_batch
 
 log = get_logger()
 
@@ -51,15 +51,23 @@ def sweep(batcher: Batcher, now: datetime, trace: str) -> Swept:
     with batcher.database.read() as conn:
         late = store.batches_past_due(conn, now, _MOST_BATCHES)
     order_asked, redriven = False, 0
+    busy: list[Contended | StatementTimedOut] = []
     for batch_id, status in late:
-        if status is not BatchState.PENDING:
-            _look_after_swap(batcher, batch_id, now, trace)
-        elif order_asked:
-            continue  # it stays late, for the next sweep
-        else:
-            order_asked = _try_order_again(batcher, batch_id, now, trace)
+        try:
+            if status is not BatchState.PENDING:
+                _look_after_swap(batcher, batch_id, now, trace)
+            elif order_asked:
+                continue  # it stays late, for the next sweep
+            else:
+                order_asked = True  # also if it fails: the exchange may have been asked
+                order_asked = _try_order_again(batcher, batch_id, now, trace)
+        except (Contended, StatementTimedOut) as held:
+            busy.append(held)  # one batch that somebody holds must not keep the others from being looked after
+            continue
         redriven += 1
     log.info("sweep_done", tasks_made=tasks_made, batches=redriven)
+    if busy:
+        raise busy[0]
     return Swept(tasks_made, redriven)
 
 
@@ -77,6 +85,9 @@ def _next_attempt(batcher: Batcher, batch_id: UUID, now: datetime, trace: str) -
         batch = store.lock_batch(conn, batch_id)
         if batch is None or batch.status is not BatchState.PENDING or not batch.is_late(now):
             return None  # another sweep's attempt may be at the exchange at this moment: it is not given up
+        if store.why_paused(conn, "batching", now) is not None:
+            store.postpone_batch(conn, batch_id, now + batcher.terms.limits.wait(REDRIVE_AFTER))
+            return None  # whoever paused batching wants no order at this price, or at this exchange
         attempts = store.lock_orders(conn, batch_id)
         last = attempts[-1]
         unclear = f.OrderUnclear("no answer was stored in time")
@@ -92,7 +103,10 @@ def _next_attempt(batcher: Batcher, batch_id: UUID, now: datetime, trace: str) -
 
 
 def _look_after_swap(batcher: Batcher, batch_id: UUID, now: datetime, trace: str) -> None:
-    """A batch that waits for its swap: share out an arrival whose report was lost, or send a lost request again."""
+    """A batch that waits for its swap: do what a report that was lost would have done, or send a lost request again.
+
+    The conductor's rows are the truth: they are read here as its messages would have told them.
+    """
     with batcher.database.read() as conn:
         arrived = store.arrival_of(conn, batch_id) is not None
     if arrived:
@@ -104,8 +118,14 @@ def _look_after_swap(batcher: Batcher, batch_id: UUID, now: datetime, trace: str
         if batch is None or batch.status not in (BatchState.SWAPPING, BatchState.PARKED) or not batch.is_late(now):
             return
         store.postpone_batch(conn, batch_id, now + batcher.terms.limits.wait(REDRIVE_AFTER))
-        adopted = [order for order in store.lock_orders(conn, batch_id) if order.status is OrderState.ADOPTED]
-        if adopted and store.request_of(conn, batch_id) is None:
+        orders = store.lock_orders(conn, batch_id)
+        request = store.request_of(conn, batch_id)
+        adopted = [order for order in orders if order.status is OrderState.ADOPTED]
+        if any(order.status is OrderState.REFUNDED for order in orders):
+            release_batch(conn, batcher, batch, f.RefundProven(), now, trace)
+        elif request is not None and request.status == RequestState.PARKED.value:
+            park_batch(conn, batcher, batch, f.SwapStuck(request.reason or "its request is parked"), now, trace)
+        elif adopted and request is None:
             order = adopted[0]
             assert order.cn_api_id is not None
             assert order.payin_address is not None

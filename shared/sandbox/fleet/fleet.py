@@ -68,6 +68,7 @@ class Fleet:
 
             database = start.database(roles.OPERATOR)
             stack.callback(database.close)
+            stack.callback(start.stop_the_work)
             written = {name.lower(): value for name, value in world.chain().items()}
             settings = ChainSettings(**written)  # type: ignore[arg-type] # pydantic reads text
             return cls(
@@ -110,9 +111,6 @@ class Fleet:
 
     def stop(self) -> None:
         """Stop everything. A repeat does nothing."""
-        # All that make work are told at once, so that they end side by side; the stack then waits for each.
-        for name in ("scheduler", *SERVICES):
-            self.processes[name].popen.terminate()
         self.stack.close()
 
     def __enter__(self) -> Self:

@@ -40,6 +40,7 @@ from shared.sandbox.scheduler import Job
 CHECK_JOB = "micro-batch-conversion-job"
 _SWEPT = {"GCMicroBatchProcessor": "batcher-sweep", "GCHostPay1": "conductor-sweep", "GCHostPay3": "executor-sweep"}
 _SWEEP_EVERY_S = 300
+_AT_WORK = ("scheduler", "tasks", *SERVICES)
 _HEALTH_S = 20.0
 
 
@@ -54,6 +55,21 @@ class Start:
 
     def run(self) -> World:
         """Start all and wait until everything answers. Raises StartFailed, PostgresFailed or AnvilUnavailable."""
+        try:
+            return self._run()
+        except BaseException:
+            self.stop_the_work()
+            raise
+
+    def stop_the_work(self) -> None:
+        """Stop what makes work, side by side, while the database and the chain that it may be using still answer."""
+        at_work = [process for name, process in self.processes.items() if name in _AT_WORK]
+        for process in at_work:
+            process.popen.terminate()
+        for process in at_work:
+            process.stop()
+
+    def _run(self) -> World:
         self._group = self.stack.enter_context(ProcessGroup())
         # The pool is left before the stack is closed, so what its threads have started is on the stack by then.
         with ThreadPoolExecutor(2) as pool:

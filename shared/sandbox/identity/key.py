@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Self
 
 import jwt
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 LIFETIME_S = 3600
@@ -24,10 +23,9 @@ class IdentityKey:
 
     def __init__(self, private_key: rsa.RSAPrivateKey, issuer: str) -> None:
         self.issuer = issuer
+        # Kept as a key, not as PEM: reading PEM checks the key anew, which costs more than the signature.
+        self._private = private_key
         self._public = private_key.public_key()
-        self._pem = private_key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
         self.key_id = hashlib.sha256(self._jwk_number(self._public.public_numbers().n).encode()).hexdigest()[:40]
 
     @classmethod
@@ -57,7 +55,11 @@ class IdentityKey:
             **(claims or {}),
         }
         kept = {name: value for name, value in full.items() if value is not None}
-        return jwt.encode(kept, self._pem, algorithm="RS256", headers={"kid": self.key_id})
+        return self.sign(kept, {"kid": self.key_id})
+
+    def sign(self, claims: Mapping[str, object], header: Mapping[str, object]) -> str:
+        """Any claims under any header, signed with this key: what a forger with a key of his own can make."""
+        return jwt.encode(dict(claims), self._private, algorithm="RS256", headers=dict(header))
 
     def jwk(self) -> dict[str, object]:
         """The public half, as it stands in the issuer's key list."""

@@ -1,0 +1,135 @@
+"""Tokens: a good one for every edge, and every way of spoiling one that we could think of."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import secrets
+import struct
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+from shared.messages import (
+    ALL_EDGES,
+    CheckArrival,
+    CheckOrder,
+    DriveAccount,
+    Edge,
+    InstantPayout,
+    Keyring,
+    Message,
+    OrderChecked,
+    PayBatch,
+    PayOrder,
+    SwapExecuted,
+    SwapFailed,
+    TransferFinal,
+    seal,
+)
+from shared.sandbox.fleet.environment import World
+
+_BATCH = "11111111-2222-4333-8444-555555555555"
+_ORDER = "1a2b3c4d5e6f70"
+_ADDRESS = "0x57f31ad4b64095347F87eDB1675566DAfF5EC886"
+_HASH = "0x" + "ab" * 32
+_WEI = 40_000_000_000_000_000
+_UPSTREAM_ID = "e2e-nobody-knows-me"
+
+MESSAGES: dict[type[Message], Message] = {
+    type(message): message
+    for message in (
+        InstantPayout(_UPSTREAM_ID, _ORDER, "eth", "eth", _WEI, _ADDRESS),
+        PayBatch(_BATCH, _ORDER, "eth", "eth", _WEI, _ADDRESS),
+        CheckOrder(_UPSTREAM_ID, _ORDER, "eth", "eth", "usdt", "eth", _WEI, _ADDRESS, _ADDRESS),
+        OrderChecked(_UPSTREAM_ID, _ORDER, "payable", "waiting", ""),
+        PayOrder(_UPSTREAM_ID, "instant", _ORDER, "eth", "eth", _WEI, _ADDRESS),
+        DriveAccount(_ADDRESS, 31337),
+        TransferFinal(_UPSTREAM_ID, _ORDER, "settled", _HASH, _WEI),
+        CheckArrival(_UPSTREAM_ID, _ORDER, 1),
+        SwapExecuted(_BATCH, _ORDER, _HASH, _HASH, 97_000_000),
+        SwapFailed(_BATCH, _ORDER, "nobody said so", ""),
+    )
+}
+"""One well-formed message of each type, about rows that do not exist."""
+
+
+class Sealer:
+    """Seals with the fleet's own secrets, or with wrong ones."""
+
+    def __init__(self, world: World) -> None:
+        self._right = Keyring(internal=[world.internal_key], external=[world.upstream_key])
+        self._swapped = Keyring(internal=[world.upstream_key], external=[world.internal_key])
+        self._wrong = Keyring(internal=[secrets.token_hex(32)], external=[secrets.token_hex(32)])
+        self._internal_key = world.internal_key
+
+    def good(self, edge: Edge, message: Message | None = None) -> str:
+        """A token that its route opens; without `message`, about rows that do not exist."""
+        return self._seal(edge, self._right, timedelta(0), message)
+
+    def spoilt(self, edge: Edge, own_edges: tuple[Edge, ...]) -> Iterator[tuple[str, str, int, str]]:
+        """Name, token, and the status and code with which a route that takes `own_edges` must refuse it."""
+        for other in ALL_EDGES:
+            if other not in own_edges:
+                yield f"a token of {other.name}", self.good(other), 401, "token_foreign"
+        yield "the other kind of secret", self._seal(edge, self._swapped), 401, "token_foreign"
+        yield "a secret of somebody else", self._seal(edge, self._wrong), 401, "token_foreign"
+        yield "issued 26 hours ago", self._seal(edge, self._right, timedelta(hours=-26)), 401, "token_expired"
+        yield "issued in a minute", self._seal(edge, self._right, timedelta(minutes=1)), 401, "token_expired"
+        yield from self._changed(edge)
+        yield from self._misspelt(self.good(edge))
+        yield "a token of the predecessor", self._of_predecessor(), 400, "token_version_unsupported"
+
+    def _changed(self, edge: Edge) -> Iterator[tuple[str, str, int, str]]:
+        """One byte changed in every part of the envelope, in the body and in the mac."""
+        raw = _decoded(self.good(edge))
+        for part, at in (("type", 1), ("key id", 2), ("message id", 6), ("time", 29), ("body", 30), ("mac", -16)):
+            yield f"a byte of the {part} changed", _with_byte(raw, at), 401, "token_foreign"
+        yield "the last byte of the body changed", _with_byte(raw, -17), 401, "token_foreign"
+        yield "the last byte changed", _with_byte(raw, -1), 401, "token_foreign"
+        yield "another version", _with_byte(raw, 0), 400, "token_version_unsupported"
+        yield "the last byte cut off", _text(raw[:-1]), 401, "token_foreign"
+        yield "the mac cut off", _text(raw[:-16]), 401, "token_foreign"
+        yield "a byte more", _text(raw + b"\0"), 401, "token_foreign"
+        yield "a byte before", _text(b"\1" + raw), 401, "token_foreign"
+        yield "nothing but an envelope", _text(raw[:45]), 400, "token_malformed"
+
+    @staticmethod
+    def _misspelt(good: str) -> Iterator[tuple[str, str, int, str]]:
+        for name, token in (
+            ("padding", good + "="),
+            ("a blank", good + " "),
+            ("a line end", good + "\n"),
+            ("a NUL-like letter", good + "ı"),
+            ("the other base64", "+/" + good[2:]),
+            ("5,000 letters", good + "A" * 5_000),
+            ("one letter", "A"),
+        ):
+            yield f"spelt with {name}", token, 400, "token_malformed"
+
+    def _of_predecessor(self) -> str:
+        """The layout of the predecessor's batch token, signed with a secret that is valid here."""
+        texts = b"".join(bytes([len(text)]) + text.encode() for text in ("batch", _BATCH, _ORDER, "eth", "eth"))
+        payload = (
+            texts + struct.pack(">d", 0.04) + bytes([42]) + _ADDRESS.encode() + struct.pack(">Q", int(time.time()))
+        )
+        return _text(payload + hmac.digest(self._internal_key.encode(), payload, "sha256")[:16])
+
+    @staticmethod
+    def _seal(edge: Edge, keys: Keyring, age: timedelta = timedelta(0), message: Message | None = None) -> str:
+        message = message or MESSAGES[edge.messages[0]]
+        return seal(edge, message, keys, secrets.token_bytes(16), datetime.now(UTC) + age)
+
+
+def _with_byte(raw: bytes, at: int) -> str:
+    changed = bytearray(raw)
+    changed[at] ^= 0x01 if at != 0 else 0x03
+    return _text(bytes(changed))
+
+
+def _text(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def _decoded(token: str) -> bytes:
+    return base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))

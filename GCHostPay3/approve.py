@@ -16,7 +16,7 @@ from shared.money import Ether
 
 from . import store
 from .moves import move_transfer, record_account_opened, tell
-from .policy import contradiction, forbidden_by, not_payable
+from .policy import ETHER, contradiction, forbidden_by, not_payable
 
 if TYPE_CHECKING:
     from shared.db import Connection
@@ -129,7 +129,8 @@ def judge_waiting(x: Executor, account: Account, task: Task) -> bool:
 def _again(x: Executor, conn: Connection, transfer: Transfer, order: PayOrder, task: Task) -> TakenIn | _Contradicts:
     """A pay order for a transfer that exists: the same one changes nothing, another one stops what can be stopped."""
     hashed = store.request_hash(Ether(order.amount_wei), order.payin_address, order.cn_api_id, transfer.order_id)
-    if hashed == transfer.request_hash and order.context == transfer.context:
+    same_asset = order.from_currency == order.from_network == ETHER
+    if hashed == transfer.request_hash and order.context == transfer.context and same_asset:
         task.say("transfer_repeated", transfer=transfer.unique_id, state=transfer.state.value)
         return TakenIn(transfer.state, transfer.reason, repeated=True)
     rule = "repeats_differently"
@@ -163,6 +164,7 @@ def _account(x: Executor, task: Task) -> Account:
         known = store.account(conn, x.wallet, x.chain_id)
     if known is not None:
         return known
+    x.chain.check_chain_id()
     block = x.chain.agreed_finalized()
     nonce = x.chain.nonce_at(x.wallet, block)
     with x.db.transaction() as conn:

@@ -56,6 +56,14 @@ class Waits:
         """What a transfer may be past its deadline before a sweep acts."""
         return self._at_least(timedelta(seconds=30), timedelta(seconds=1))
 
+    @property
+    def order_good(self) -> timedelta:
+        """How long an order may be paid after the exchange was last seen waiting for it. The exchange names no such
+
+        time; an address that it may have stopped watching is not paid (exchange facts 5).
+        """
+        return self._at_least(timedelta(hours=6), timedelta(minutes=2))
+
     def _at_least(self, wait: timedelta, least: timedelta) -> timedelta:
         return max(wait / self.time_scale, least)
 

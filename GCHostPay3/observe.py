@@ -28,7 +28,11 @@ class View:
 
 
 def look(x: Executor) -> View:
-    """Heads first: everything else in this task is judged against this one block."""
+    """Heads first: everything else in this task is judged against this one block.
+
+    Raises WrongChain (Broken) if a provider serves another chain: its nonces and balances mean nothing to us.
+    """
+    x.chain.check_chain_id()
     block = x.chain.agreed_finalized()
     return View(block, x.chain.nonce_at(x.wallet, block))
 

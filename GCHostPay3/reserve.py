@@ -125,9 +125,9 @@ def _forbidden(
     x: Executor, conn: Connection, account: Account, transfer: Transfer, costs: Costs, holds: Holds, task: Task
 ) -> str | None:
     """What may have changed since the transfer was approved."""
-    status = store.order_status(conn, transfer.order_id)
-    if status != "adopted":
-        return f"order_is_{status}: it was adopted when the transfer was approved"
+    lapsed = store.why_lapsed(conn, transfer.order_id, task.now - x.waits.order_good)
+    if lapsed is not None:
+        return f"{lapsed}: it was adopted and waiting when the transfer was approved"
     over = over_daily_limit(transfer.value, store.spent_since(conn, account, task.now - DAY), x.limits)
     if over is not None or transfer.context != "instant":
         return over

@@ -63,7 +63,7 @@ def _commit_to_send(x: Executor, conn: Connection, transfer: Transfer, head: Blo
         return _Waits("already_moved")
     attempt = store.attempts(conn, locked, store.lock_slot(conn, locked.unique_id))[-1]
     if locked.state is TransferState.SIGNED:
-        obstacle = _obstacle(conn, account.state, locked, task)
+        obstacle = _obstacle(x, conn, account.state, locked, task)
         if obstacle is not None:
             task.say("attempt_not_sent", transfer=locked.unique_id, reason=obstacle)
             return _Waits(obstacle)
@@ -73,16 +73,15 @@ def _commit_to_send(x: Executor, conn: Connection, transfer: Transfer, head: Blo
     return attempt
 
 
-def _obstacle(conn: Connection, account: AccountState, transfer: Transfer, task: Task) -> str | None:
+def _obstacle(x: Executor, conn: Connection, account: AccountState, transfer: Transfer, task: Task) -> str | None:
     """Why bytes that have never left must stay here now. Live bytes are out already and are sent again regardless."""
     if account is AccountState.FROZEN:
         return "account_is_frozen"
     if store.pause_reason(conn, task.now) is not None:
         return "sending_is_paused"
-    status = store.order_status(conn, transfer.order_id)
-    if status != "adopted":
+    lapsed = store.why_lapsed(conn, transfer.order_id, task.now - x.waits.order_good)
+    if lapsed is not None:
         # Its nonce must be used all the same, by a cancel at the same nonce (T7); until then a person is told.
-        message = f"{transfer.unique_id} is signed, and its order is {status} now; it is not sent"
+        message = f"{transfer.unique_id} is signed and is not sent: {lapsed} now"
         tell(conn, task, "order_lapsed_before_send", transfer.unique_id, message, {"order": transfer.cn_api_id})
-        return f"order_is_{status}"
-    return None
+    return lapsed

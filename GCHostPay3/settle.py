@@ -60,7 +60,7 @@ def _judge(
 ) -> None:
     ours = next((attempt for attempt in attempts if attempt.tx_hash.lower() == consumer.tx_hash.lower()), None)
     if ours is None:
-        _foreign(x, conn, account, transfer, consumer, task)
+        _foreign(x, conn, account, transfer, attempts, consumer, task)
         return
     if transfer.state in _NEVER_SENT:
         # Bytes leave after `live` is committed, so this database is older than the truth (a restore): touch nothing.
@@ -68,9 +68,10 @@ def _judge(
         move_account(x, conn, account, ChainContradicted(reason), task, consumer.evidence())
         return
     gas = Ether(consumer.gas_wei)
+    evidence = _evidence(consumer, attempts)
     fact, outcome, posting = _end_of(transfer, ours, consumer, gas)
-    store.close_slot(conn, transfer, outcome, consumer, gas, task.now)
-    move_transfer(x, conn, transfer, fact, task, consumer.evidence(), tx_hash=consumer.tx_hash, posting=posting)
+    store.close_slot(conn, transfer, outcome, evidence, gas, task.now)
+    move_transfer(x, conn, transfer, fact, task, evidence, tx_hash=consumer.tx_hash, posting=posting)
     task.say("gas_booked", transfer=transfer.unique_id, gas=gas)
 
 
@@ -86,16 +87,28 @@ def _end_of(
 
 
 def _foreign(
-    x: Executor, conn: Connection, account: Account, transfer: Transfer, consumer: FinalConsumer, task: Task
+    x: Executor,
+    conn: Connection,
+    account: Account,
+    transfer: Transfer,
+    attempts: list[Attempt],
+    consumer: FinalConsumer,
+    task: Task,
 ) -> None:
-    """Somebody else used our key, or another copy of this service did: nothing more is reserved. Nothing is posted,
+    """Somebody else used our key, or another copy of this service did: nothing more is reserved.
 
-    because nobody knows what that transaction paid for; the wallet's books show it as unexplained.
+    Nothing is posted, because nobody knows what that transaction paid for; the books show it as unexplained.
     """
-    store.close_slot(conn, transfer, TransferState.FOREIGN, consumer, None, task.now)
-    move_transfer(x, conn, transfer, ForeignFinally(), task, consumer.evidence(), tx_hash=consumer.tx_hash)
+    evidence = _evidence(consumer, attempts)
+    store.close_slot(conn, transfer, TransferState.FOREIGN, evidence, None, task.now)
+    move_transfer(x, conn, transfer, ForeignFinally(), task, evidence, tx_hash=consumer.tx_hash)
     reason = f"nonce {consumer.nonce} was used by {consumer.tx_hash}, which is not ours"
-    move_account(x, conn, account, ChainContradicted(reason), task, consumer.evidence())
+    move_account(x, conn, account, ChainContradicted(reason), task, evidence)
+
+
+def _evidence(consumer: FinalConsumer, attempts: list[Attempt]) -> dict[str, object]:
+    """What the chain showed, and the hashes of all bytes of ours that could have been there."""
+    return consumer.evidence() | {"attempts": [attempt.tx_hash for attempt in attempts]}
 
 
 def _compare(x: Executor, conn: Connection, account: Account, slot: Slot, consumer: FinalConsumer, task: Task) -> None:

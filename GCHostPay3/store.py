@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 from uuid import UUID
 
-from shared.chain import Block, FinalConsumer, Included, SendAnswer, Signed, TransferFields, to_checksum
+from shared.chain import Block, Included, SendAnswer, Signed, TransferFields, to_checksum
 from shared.db import Connection, Queries, Row, evidence_text
 from shared.lifecycle import AccountState, TransferState
 from shared.money import Ether
@@ -47,9 +48,12 @@ def our_rows(conn: Connection, unique_id: str) -> OurRows | None:
     return our_rows_from(row)
 
 
-def order_status(conn: Connection, order_id: int) -> str:
-    status: str = QUERIES.only(conn, "order_status", order_id=order_id)["order_status"]
-    return status
+def why_lapsed(conn: Connection, order_id: int, checked_after: datetime) -> str | None:
+    """Why the order may not be paid any more; None if it may: adopted, and seen waiting since `checked_after`."""
+    row = QUERIES.only(conn, "order_now", order_id=order_id)
+    if row["order_status"] != "adopted":
+        return f"order_is_{row['order_status']}"
+    return "order_is_old" if row["checked_at"] < checked_after else None
 
 
 def pause_reason(conn: Connection, now: datetime) -> str | None:
@@ -256,21 +260,20 @@ def close_slot(
     conn: Connection,
     transfer: Transfer,
     outcome: TransferState,
-    consumer: FinalConsumer,
+    evidence: Mapping[str, object],
     gas: Ether | None,
     now: datetime,
-) -> bool:
-    """Whether this call gave the verdict."""
-    closed = QUERIES.run(
+) -> None:
+    """The slot's verdict; one that is there already stays."""
+    QUERIES.run(
         conn,
         "close_slot",
         unique_id=transfer.unique_id,
         outcome=outcome.value,
-        evidence=evidence_text(consumer.evidence()),
+        evidence=evidence_text(evidence),
         gas_wei=None if gas is None else gas.wei,
         now=now,
     )
-    return closed == 1
 
 
 # --- attempt ----------------------------------------------------------------------------------------------------------

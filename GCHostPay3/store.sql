@@ -8,11 +8,13 @@ SELECT r.unique_id, r.context, r.batch_conversion_id, r.order_id, r.cn_api_id, r
   JOIN exchange_order o ON o.id = r.order_id
  WHERE r.unique_id = :unique_id;
 
--- name: order_status(order_id)
--- The order's state at this moment; it is the conductor's row and is not locked here.
-SELECT order_status
-  FROM exchange_order
- WHERE id = :order_id;
+-- name: order_now(order_id)
+-- The order's state at this moment, and since when its request is to be paid: that is when the exchange last showed it
+-- waiting. Both are the conductor's rows and are not locked here.
+SELECT o.order_status, r.updated_at AS checked_at
+  FROM exchange_order o
+  JOIN hostpay_request r ON r.order_id = o.id
+ WHERE o.id = :order_id;
 
 -- name: sending_pause(now)
 -- Why sending is paused at this moment; no row: it runs.
@@ -114,13 +116,19 @@ SELECT coalesce(sum(hold_wei) FILTER (WHERE outcome IS NULL), 0) AS held_wei,
  WHERE account_address = :account_address AND chain_id = :chain_id;
 
 -- name: earmarked()
--- ETH that payments brought and that no slot carries yet: payments not in a batch, and batches without a slot.
+-- ETH that payments brought and that has not left for them: payments not in a batch, and batches of which no slot is
+-- open or has paid. What reverted never left; what was refunded is back, whether the batcher has heard of it or not.
 SELECT (SELECT coalesce(sum(net_wei), 0) FROM payout_accumulation WHERE conversion_status IN ('pending', 'parked'))
      + (SELECT coalesce(sum(b.ordered_wei), 0)
           FROM batch_conversions b
          WHERE b.conversion_status IN ('pending', 'swapping', 'parked')
-           AND NOT EXISTS (SELECT 1 FROM transfer t JOIN slot s ON s.unique_id = t.unique_id
-                            WHERE t.batch_conversion_id = b.batch_conversion_id)) AS earmarked_wei;
+           AND NOT EXISTS (SELECT 1
+                             FROM transfer t
+                             JOIN slot s ON s.unique_id = t.unique_id
+                             JOIN exchange_order o ON o.id = t.order_id
+                            WHERE t.batch_conversion_id = b.batch_conversion_id
+                              AND (s.outcome IS NULL OR s.outcome = 'settled')
+                              AND o.order_status <> 'refunded')) AS earmarked_wei;
 
 -- name: take_nonce(address, chain_id, nonce)
 -- Gives out the next nonce; the row is locked by the caller, so the number is the one he read.

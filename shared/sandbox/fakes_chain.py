@@ -30,6 +30,7 @@ from shared.chain import (
     SendAnswer,
     TokenTransfer,
     TransferWouldFail,
+    WrongChain,
     decode_signed,
     same_address,
 )
@@ -94,6 +95,7 @@ class FakeChain:
         self._lock = threading.RLock()
         self.sent: list[bytes] = []  # everything that was ever given to send_raw, in order
         self.before_send: Callable[[bytes], None] | None = None
+        self.serves = chain_id  # what the providers answer when they are asked for their chain
         self.away = False  # no provider answers a read
         self.disagree = False  # the providers name different finalized blocks
         self.hide_receipts = False  # no provider shows any transaction
@@ -169,6 +171,8 @@ class FakeChain:
 
     def check_chain_id(self) -> None:
         self._read("chain id")
+        if self.serves != self._chain_id:
+            raise WrongChain(self._chain_id, dict.fromkeys(self.providers, self.serves))
 
     def latest_heads(self) -> list[Head]:
         if self.away:

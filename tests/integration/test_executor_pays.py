@@ -80,6 +80,7 @@ def test_a_verdict_carries_all_that_a_stranger_needs_to_check_it(world: World) -
     evidence = slot["evidence"]
     assert slot["outcome"] == "settled"
     assert evidence["agreed_providers"] == ["fake:1", "fake:2"]
+    assert evidence["attempts"] == [world.attempts()[0]["tx_hash"]] == [evidence["tx_hash"]]
     assert evidence["block_number"] <= evidence["finalized_number"]
     assert {"tx_hash", "block_hash", "finalized_hash", "receipt", "gas_used", "effective_gas_price_wei"} <= set(
         evidence

@@ -13,7 +13,7 @@ from GCHostPay3.executor import Executor
 from GCHostPay3.settle import settle
 from GCHostPay3.sign import sign_slot
 from shared.books import Account, totals
-from shared.chain import AnswerKind, LocalSigner, Signed, SignedBytesDiffer, TransferFields
+from shared.chain import AnswerKind, LocalSigner, Signed, SignedBytesDiffer, TransferFields, WrongChain
 from shared.db import Database
 from shared.db.roles import EXECUTOR
 from shared.messages import PayOrder
@@ -170,6 +170,17 @@ def test_a_first_pay_order_waits_for_providers_before_it_is_taken_in(world: Worl
         world.pay(world.a_payable_order())
     assert world.rows("select * from transfer") == []
     assert world.rows("select * from account") == []
+
+
+def test_providers_of_another_chain_are_never_believed(world: World) -> None:
+    order = a_live_transfer(world)
+    world.chain.finalize()
+    world.chain.serves = 1
+    with pytest.raises(WrongChain):
+        world.drive()
+    assert world.state(order) == "live"
+    world.chain.serves = CHAIN_ID
+    assert paid_once(world, order)
 
 
 @pytest.mark.parametrize("lose", [True, False], ids=["lost_by_the_pool", "back_in_the_pool"])

@@ -341,6 +341,7 @@ def test_the_feed_gives_the_price_until_it_is_too_old(world: World) -> None:
 def test_a_feed_without_a_positive_answer_has_no_price(world: World) -> None:
     owner = Wallet(world.rpc, DEPLOYER.private_key)
     owner.send(world.contracts.feed_address, call=call_bytes("set_answer(int256)", 0), gas=100_000)
+    world.finalize()  # anvil mines on its own soon, not at once
     with pytest.raises(PriceUnusable) as caught:
         world.chain.read_price(world.contracts.feed_address, world.now(), HOUR_S)
     assert caught.value.reason == "not_positive"

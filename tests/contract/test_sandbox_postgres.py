@@ -138,8 +138,7 @@ def test_a_killed_owner_leaves_no_server_and_the_next_start_takes_its_folder_awa
     _wait_until_gone(processes)
     with pytest.raises(pg8000.native.InterfaceError):
         pg8000.native.Connection("postgres", host="127.0.0.1", port=int(port))
-    assert Path(place).exists()
-    reclaim()
+    reclaim()  # a start elsewhere on this machine may have done it already
     assert not Path(place).exists()
 
 

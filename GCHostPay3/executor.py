@@ -102,7 +102,7 @@ class Task:
 
     def say(self, event: str, *, loud: bool = False, **fields: object) -> None:
         """A log line for after the commit; `loud` is one that a person must see."""
-        self._lines.append((event, loud, fields))
+        self._lines.append((event, loud, {name: value for name, value in fields.items() if value is not None}))
 
     def committed(self) -> None:
         """The transaction that the gathered lines tell of is committed."""

@@ -80,7 +80,7 @@ def test_every_kind_of_nonsense_is_a_400_that_names_its_field_and_leaves_nothing
         ),
         (changed(FIFTY, wallet_address="0x" + "0" * 40), "wallet_address"),
         (changed(FIFTY, wallet_address="0x\x002915767890A6FbF031DCe70E1b80D987Dc3a2922"), None),
-        (changed(FIFTY, payment_amount_usd=Raw("NaN")), None),
+        (changed(FIFTY, payment_amount_usd=Raw("NaN")), "payment_amount_usd"),
         (FIFTY[:-1] + ', "payment_amount_usd": 1}', "payment_amount_usd"),
         (f"[{FIFTY}]", None),
         (json.dumps(FIFTY), None),

@@ -47,10 +47,11 @@ class UpOptions:
 def run_up(root: Path, options: UpOptions) -> Exit:
     """Start, tell, wait, stop. Leaves with 69 when a port is taken or something does not start."""
     place = root / Path(OPERATOR_ENVIRONMENT).parent
-    logs = place / "logs"
-    shutil.rmtree(logs, ignore_errors=True)
+    logs = place / f"logs-{options.first_port}"
     try:
         ports = Ports.in_a_row(options.first_port)
+        # Only now: while the ports are taken, these logs are those of whoever runs there.
+        shutil.rmtree(logs, ignore_errors=True)
         click.echo("Starting PostgreSQL, a chain, an exchange, queues and five services ...")
         fleet = Fleet.start(_fleet_options(options, ports, logs), lambda part: click.echo(f"  {part} is ready"))
     except PortInUse as error:

@@ -14,7 +14,7 @@ from uuid import UUID
 from shared.chain.trouble import FeesTooHigh
 from shared.db import Alert, raise_alert
 from shared.exchange import ETH_TO_USDT, QuoteRefused, RefusalKind
-from shared.money import Ether, Price, Usd
+from shared.money import Ether, Price, Usd, cut_to_decimals
 from shared.telemetry import get_logger
 
 from . import store
@@ -164,8 +164,9 @@ def _amounts(batcher: Batcher, seen: _Seen, feed: Price) -> Amounts:
     if batcher.terms.funding == "received":
         return amounts_received(seen.pending, seen.dust, batcher.terms)
     # The exchange does not quote the reverse direction in the standard flow, so its price is read off a probe of
-    # about the size of the order.
-    probe = min(feed.ether_for(seen.total), batcher.terms.guard.max_transfer)
+    # about the size of the order, in the decimals that the exchange takes: it would answer about another amount.
+    about = min(feed.ether_for(seen.total), batcher.terms.guard.max_transfer)
+    probe = cut_to_decimals(about, batcher.terms.exchange_decimals)
     return amounts_quoted(seen.pending, batcher.exchange.quote_price(ETH_TO_USDT, probe), batcher.terms)
 
 

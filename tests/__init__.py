@@ -1,1 +1,1 @@
-"""Tests by kind: unit, property, contract, integration, migration, assumptions, docs, e2e. Each kind says what belongs there."""
+"""Tests by kind: unit, property, contract, integration, migration, docs and e2e; each kind says what belongs there."""

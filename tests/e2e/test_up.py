@@ -1,0 +1,160 @@
+"""`gcpay up`: what it prints works when it is pasted, and a port in use is one clear sentence."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from shared.sandbox.fleet import PortInUse, Ports
+from tests.e2e.demos import ROOT, left_after, processes_of
+
+
+@dataclass
+class Up:
+    """A running `gcpay up`, with all that it said."""
+
+    process: subprocess.Popen[str]
+    said: str
+    checkout: Path
+
+    def gcpay(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Another command of the same checkout."""
+        return subprocess.run(
+            [sys.executable, "-P", "-m", "shared.ops.cli", *arguments],
+            cwd=self.checkout, env=_environment(self.checkout), capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
+    def pasted(self, title: str) -> str:
+        """The command that stands below a title, run by a shell; what it printed."""
+        command = self.said.split(title)[1].strip().splitlines()[0].strip()
+        return subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True, timeout=30).stdout
+
+
+def _environment(checkout: Path) -> dict[str, str]:
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
+    return kept | {"PYTHONPATH": str(checkout), "PYTHONUNBUFFERED": "1"}
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    """On ports that are free now, in a copy of the checkout, so that a sandbox of the developer's own is left alone."""
+    checkout = tmp_path_factory.mktemp("checkout")
+    for name in (
+        "shared",
+        "migrations",
+        "GCAccumulator",
+        "GCMicroBatchProcessor",
+        "GCHostPay1",
+        "GCHostPay2",
+        "GCHostPay3",
+    ):
+        shutil.copytree(ROOT / name, checkout / name, ignore=shutil.ignore_patterns("__pycache__"))
+    (checkout / ".sandbox").mkdir()
+    for program in (ROOT / ".sandbox").glob("anvil-*"):
+        (checkout / ".sandbox" / program.name).symlink_to(program)
+    command = [sys.executable, "-P", "-m", "shared.ops.cli", "up", "--port", str(_free_row()), "--every", "0"]
+    process = subprocess.Popen(
+        command, cwd=checkout, env=_environment(checkout), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    try:
+        yield Up(process, _said_until(process, "Ctrl-C ends everything."), checkout)
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(30)
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+def _free_row() -> int:
+    """A first port with enough free ones after it."""
+    for first in range(21_000 + os.getpid() % 5000, 60_000, 50):
+        try:
+            Ports.in_a_row(first)
+        except PortInUse:
+            continue
+        return first
+    raise AssertionError("no row of free ports")
+
+
+def _said_until(process: subprocess.Popen[str], last_line: str) -> str:
+    assert process.stdout is not None
+    said = []
+    for line in process.stdout:
+        said.append(line)
+        if line.strip() == last_line:
+            return "".join(said)
+    raise AssertionError("gcpay up ended: " + "".join(said))
+
+
+def test_the_printed_commands_post_a_payment_tick_and_ask_for_health(up: Up) -> None:
+    first = json.loads(up.pasted("Post a payment, as upstream does (again and again: it counts once):"))
+    again = json.loads(up.pasted("Post a payment, as upstream does (again and again: it counts once):"))
+    assert (first["status"], first["duplicate"]) == ("success", False)
+    assert (again["accumulation_id"], again["duplicate"]) == (first["accumulation_id"], True)
+
+    tick = json.loads(up.pasted("Let the batcher look now:"))
+    assert (tick["total_pending"], tick["batch_created"]) == ("42.500000", True)
+
+    health = json.loads(up.pasted("Ask a service how it is, with an operator's identity as in production:"))
+    assert (health["service"], health["status"]) == ("GCHostPay3", "healthy")
+
+
+def test_the_books_of_the_running_sandbox_balance_in_the_end(up: Up) -> None:
+    give_up_at = time.monotonic() + 60
+    while True:
+        books = up.gcpay("books", "--json")
+        owed = json.loads(books.stdout)["usdt"]["clients_owed"]
+        if owed != "0.000000":
+            break
+        assert time.monotonic() < give_up_at, "the batch was not swapped within a minute"
+        time.sleep(0.5)
+
+    checked = up.gcpay("books", "check")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert "The books balance to the last unit and explain the whole wallet." in checked.stdout
+    assert re.search(r"clients_owed +0\.0+ +-41\.225000", checked.stdout)
+
+
+def test_the_logs_lie_where_it_says(up: Up) -> None:
+    logs = Path(up.said.split("Logs: ")[1].splitlines()[0])
+
+    events = {json.loads(line)["message"] for line in (logs / "GCAccumulator.log").read_text().splitlines()}
+    assert {"payment_recorded", "payment_repeated"} <= events
+
+
+def test_a_port_in_use_is_one_clear_sentence_with_the_option(tmp_path: Path) -> None:
+    first = _free_row()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", first + 2))
+        taken.listen()
+        refused = subprocess.run(
+            [sys.executable, "-P", "-m", "shared.ops.cli", "up", "--port", str(first)],
+            cwd=tmp_path, env=_environment(ROOT), capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
+    assert refused.returncode == 69
+    assert refused.stderr == (
+        f"Port {first + 2} (GCHostPay1) is in use. Choose another first port: gcpay up --port {first + 102}\n"
+    )
+
+
+def test_ctrl_c_is_the_right_end_and_leaves_nothing_behind(up: Up) -> None:
+    children = processes_of(up.process, at_least=15)
+
+    up.process.send_signal(signal.SIGINT)
+
+    assert up.process.wait(30) == 0
+    assert left_after(children) == []
+    assert not (up.checkout / ".sandbox" / "up" / "operator.env").exists()

@@ -29,7 +29,7 @@ from .form_batch import (
     park_without_wei,
 )
 from .open_order import open_order
-from .price_guard import HeldBack, Market
+from .price_guard import HeldBack, Market, check_range
 from .rows import PendingPayment
 
 log = get_logger()
@@ -150,11 +150,9 @@ def _plan(batcher: Batcher, seen: _Seen, now: datetime, trace: str) -> tuple[Amo
     if not amounts.payments or not amounts.ordered.is_positive():
         return HeldBack("above_transfer_limit", f"no payment fits under the transfer limit {terms.guard.max_transfer}")
     limits = batcher.exchange.range(ETH_TO_USDT)
-    if amounts.ordered < limits.minimum:  # below the minimum the exchange does not quote at all
-        return HeldBack(
-            "below_exchange_minimum",
-            f"the order of {amounts.ordered} is below the exchange's minimum {limits.minimum}",
-        )
+    outside = check_range(amounts.ordered, limits.minimum, limits.maximum)
+    if outside is not None:
+        return outside
     quote = batcher.exchange.estimate(ETH_TO_USDT, amounts.ordered)
     market = Market(feed, quote.expected, limits.minimum, limits.maximum, gas)
     return held_back(amounts, market, terms) or (amounts, market)

@@ -44,14 +44,9 @@ class HeldBack:
 def check_order(ordered: Ether, worth: Usd, market: Market, limits: GuardLimits) -> HeldBack | None:
     """None when `ordered`, for payments worth `worth`, may be ordered; else the first rule that forbids it."""
     by_feed = market.feed.value(ordered)
-    if ordered < market.minimum:
-        return HeldBack(
-            "below_exchange_minimum", f"the order of {ordered} is below the exchange's minimum {market.minimum}"
-        )
-    if market.maximum is not None and ordered > market.maximum:
-        return HeldBack(
-            "above_exchange_maximum", f"the order of {ordered} is above the exchange's maximum {market.maximum}"
-        )
+    outside = check_range(ordered, market.minimum, market.maximum)
+    if outside is not None:
+        return outside
     if ordered > limits.max_transfer:
         return HeldBack(
             "above_transfer_limit", f"the order of {ordered} is above the transfer limit {limits.max_transfer}"
@@ -70,6 +65,15 @@ def check_order(ordered: Ether, worth: Usd, market: Market, limits: GuardLimits)
             f"{ordered} is worth {by_feed}, its payments {worth}: {off} apart, allowed {limits.order_value_band}",
         )
     return _check_gas(by_feed, market, limits)
+
+
+def check_range(ordered: Ether, minimum: Ether, maximum: Ether | None) -> HeldBack | None:
+    """What the exchange does not take it does not quote either, so this is asked before the quote."""
+    if ordered < minimum:
+        return HeldBack("below_exchange_minimum", f"the order of {ordered} is below the exchange's minimum {minimum}")
+    if maximum is not None and ordered > maximum:
+        return HeldBack("above_exchange_maximum", f"the order of {ordered} is above the exchange's maximum {maximum}")
+    return None
 
 
 def _check_gas(by_feed: Usd, market: Market, limits: GuardLimits) -> HeldBack | None:

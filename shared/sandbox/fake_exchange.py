@@ -16,7 +16,10 @@ from shared.exchange import (
     OrderSeen,
     Pair,
     Quote,
+    QuoteRefused,
     Reading,
+    RefusalKind,
+    RefusedByExchange,
 )
 from shared.money import Ether, Price, Tether
 
@@ -54,14 +57,20 @@ class FakeExchange:
         return self.limits
 
     def estimate(self, pair: Pair, amount: Ether) -> Quote:
+        if amount < self.limits.minimum:
+            raise QuoteRefused("estimate", RefusalKind.TOO_SMALL, "deposit_too_small")
+        if not self.limits.allow(amount):
+            raise QuoteRefused("estimate", RefusalKind.TOO_LARGE, "max_amount_exceeded")
         expected = self._expected(amount)
         return Quote(pair, amount, expected, expected.short_text(), None)
 
     def quote_price(self, pair: Pair, probe: Ether) -> Price:
-        expected = self._expected(probe)
+        expected = self.estimate(pair, probe).expected
         return Price(expected.units * 10**Ether.DECIMALS // probe.wei, Tether.DECIMALS)
 
     def create(self, request: OrderRequest) -> Creation:
+        if not self.limits.allow(request.amount):
+            return RefusedByExchange(RefusalKind.OUT_OF_RANGE, "out_of_range")
         with self._lock:
             number = len(self.orders) + 1
             order = Order(f"fake{number:010d}", _PAYIN, request.amount, self._expected(request.amount).short_text())

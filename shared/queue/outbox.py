@@ -4,22 +4,25 @@ Nothing here decides anything. A task that could not be made costs time only: th
 sweep makes the task under the same name, so it is never made twice for one id.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final, Protocol
+from typing import ClassVar, Final, Protocol
 from uuid import UUID
 
 from shared.db import Connection, Queries, Row
-from shared.lifecycle.reactions import Reaction, TryLater, Unknown
-from shared.messages import Edge, Message, decode_body, edge_named, encode_body
+from shared.lifecycle.reactions import Broken, Reaction, TryLater, Unknown
+from shared.messages import Edge, Message, decode_body, encode_body
 from shared.queue.sealer import Sealer
 from shared.queue.sender import LONGEST_SCHEDULE, AlreadyExists, TaskSender
 from shared.telemetry import alert, current_trace, get_logger, new_trace
 
 _QUERIES: Final = Queries.load(Path(__file__).with_name("outbox.sql"))
+_MOST_PAGES: Final = 10  # that one sweep looks through behind messages that can never be sent
 
 
 class Transactions(Protocol):
@@ -40,6 +43,21 @@ class Swept:
 
     made: int
     left: int
+
+
+@dataclass
+class _Page:
+    """What became of some messages: tasks made, messages that can never be sent, whether the task service is away."""
+
+    made: int = 0
+    unsendable: list[UUID] = field(default_factory=list)
+    is_away: bool = False
+
+
+class EdgeUnknown(Broken):
+    """A message for an edge that this release does not have: another release must send it, or a person decides."""
+
+    code: ClassVar[str] = "edge_unknown"
 
 
 class Outbox:
@@ -93,7 +111,7 @@ class Outbox:
         except Reaction as reaction:
             get_logger().warning("task_not_made", code=reaction.code, reason=reaction.message)
             return 0
-        return sum(self._make_tasks(rows, now))
+        return self._make_tasks(rows, now).made
 
     def sweep(self, now: datetime, older_than_s: int, limit: int) -> Swept:
         """Make the tasks of this service's messages that have waited for `older_than_s`; harmless to repeat.
@@ -101,15 +119,29 @@ class Outbox:
         Raises the database's reactions; a task service that does not answer ends the sweep without an error.
         """
         before = now - timedelta(seconds=older_than_s)
+        looked_at, made = 0, 0
+        unsendable: list[UUID] = []
+        for _ in range(_MOST_PAGES):
+            rows = self._waiting(before, unsendable, limit - made)
+            page = self._make_tasks(rows, now)
+            looked_at, made = looked_at + len(rows), made + page.made
+            unsendable += page.unsendable
+            if page.is_away or not page.unsendable or made >= limit:
+                break
+        swept = Swept(made=made, left=looked_at - made)
+        if looked_at:
+            get_logger().info("outbox_swept", made=swept.made, left=swept.left)
+        return swept
+
+    def _waiting(self, before: datetime, unsendable: Sequence[UUID], limit: int) -> list[Row]:
+        """The oldest unsent messages, but for those that this sweep found to be unsendable: they come after them."""
         rows: list[Row] = []
         with self._db.read() as conn:
             for service in self._producers():
-                rows += _QUERIES.all(conn, "unsent_before", service=service, before=before, row_limit=limit)
-        made = sum(self._make_tasks(rows[:limit], now))
-        swept = Swept(made=made, left=len(rows) - made)
-        if rows:
-            get_logger().info("outbox_swept", made=swept.made, left=swept.left)
-        return swept
+                rows += _QUERIES.all(
+                    conn, "unsent_before", service=service, before=before, passed_over=list(unsendable), row_limit=limit
+                )
+        return rows[:limit]
 
     def unsent(self, now: datetime, older_than_s: int) -> int:
         """How many messages of this service have waited for their task for `older_than_s`: age of work, for health."""
@@ -124,8 +156,9 @@ class Outbox:
     def _producers(self) -> list[str]:
         return sorted({edge.producer for edge in self._sealer.edges})
 
-    def _make_tasks(self, rows: Sequence[Row], now: datetime) -> Iterator[int]:
-        """1 for each task that is made and marked. Stops at the first sign that the task service is away."""
+    def _make_tasks(self, rows: Sequence[Row], now: datetime) -> _Page:
+        """Makes and marks the tasks of these messages. Stops at the first sign that the task service is away."""
+        page = _Page()
         for row in rows:
             try:
                 self._make_task(row, now)
@@ -133,15 +166,18 @@ class Outbox:
                 get_logger().warning(
                     "task_not_made", outbox_id=row["id"], edge=row["edge"], code=reaction.code, reason=reaction.message
                 )
-                return
+                page.is_away = True
+                return page
             except Reaction as broken:
                 # One message that can never be sent must not keep the others from being sent.
                 alert("task_unmakeable", outbox_id=row["id"], edge=row["edge"], code=broken.code, reason=broken.message)
-                continue
-            yield 1
+                page.unsendable.append(row["id"])
+            else:
+                page.made += 1
+        return page
 
     def _make_task(self, row: Row, now: datetime) -> None:
-        edge = edge_named(row["edge"])
+        edge = self._edge(row["edge"])
         # Sealed now, for the time it will run: a task that is made again after hours is as fresh as a new one.
         runs_at = max(row["schedule_at"], now)
         message = decode_body(row["message_type"], row["body"])
@@ -167,6 +203,12 @@ class Outbox:
             kind=type(message).__name__,
             in_s=int((runs_at - now).total_seconds()),
         )
+
+    def _edge(self, name: str) -> Edge:
+        edge = next((edge for edge in self._sealer.edges if edge.name == name), None)
+        if edge is None:
+            raise EdgeUnknown(f"This release sends nothing over {name}.")
+        return edge
 
 
 def task_name(outbox_id: UUID) -> str:

@@ -12,11 +12,11 @@ FROM outbox
 WHERE id = ANY(:ids::uuid[]) AND sent_at IS NULL
 ORDER BY created_at, id;
 
--- name: unsent_before(service, before, row_limit)
--- The oldest messages of a service whose task is not known to be made; relies on outbox_unsent.
+-- name: unsent_before(service, before, passed_over, row_limit)
+-- The oldest messages of a service whose task is not known to be made, but for some; relies on outbox_unsent.
 SELECT id, edge, message_type, message_id, body, trace, schedule_at
 FROM outbox
-WHERE service = :service AND sent_at IS NULL AND created_at <= :before
+WHERE service = :service AND sent_at IS NULL AND created_at <= :before AND NOT id = ANY(:passed_over::uuid[])
 ORDER BY created_at, id
 LIMIT :row_limit;
 

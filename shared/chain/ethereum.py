@@ -39,6 +39,7 @@ from shared.money import Price, Tether
 _FEE_BLOCKS: Final = 10  # blocks of fee history: two minutes
 _GAS_MARGIN_PERCENT: Final = 25  # a deposit address may be a contract whose path costs a little more next block
 _MOST_GAS: Final = 200_000  # no deposit address that is worth paying needs more to receive ETH
+_WOULD_FAIL: Final = {AnswerKind.INSUFFICIENT_FUNDS: "funds", AnswerKind.REVERTED: "reverts"}
 
 
 class EthereumChain:
@@ -167,10 +168,8 @@ class EthereumChain:
             answer = provider.ask(lambda asked: asked.estimate_gas(sender, to, value_wei))
             if not isinstance(answer, Failure):
                 estimates.append(answer)
-            elif answer.answered and classify(answer.text) is AnswerKind.INSUFFICIENT_FUNDS:
-                raise TransferWouldFail("funds", answer.text)
-            elif answer.answered and "revert" in answer.text.lower():
-                raise TransferWouldFail("reverts", answer.text)
+            elif answer.answered and (reason := _WOULD_FAIL.get(classify(answer.text, answer.code))):
+                raise TransferWouldFail(reason, answer.text)
             else:
                 failures[provider.name] = answer.text
         if len(estimates) < self._quorum.needed:
@@ -205,7 +204,7 @@ def _answer_of(provider: Provider, raw: bytes, expected: str) -> SendAnswer:
         return SendAnswer(provider.name, None, None, f"answered another hash: {answer}", AnswerKind.UNKNOWN)
     if not answer.answered:
         return SendAnswer(provider.name, None, answer.code, answer.text, AnswerKind.UNKNOWN)
-    kind = classify(answer.text)
+    kind = classify(answer.text, answer.code)
     return SendAnswer(provider.name, kind is AnswerKind.ALREADY_KNOWN, answer.code, answer.text, kind)
 
 

@@ -146,14 +146,30 @@ class NotThisTransfer:
 
 
 class AnswerKind(StrEnum):
-    """What a provider's answer to a send means. It tunes timers and alerts; it never decides about money."""
+    """What a provider's answer to a send means. It tunes timers and alerts; it never decides about money.
 
+    In the order of what they tell about one send: the first one that any provider answered is its gist. What each
+    lets the executor do sooner or later stands in `shared.chain.advice`.
+    """
+
+    NONCE_TOO_LOW = "nonce_too_low"  # something with this nonce is in that node's chain: ours or a stranger's
     ACCEPTED = "accepted"
-    ALREADY_KNOWN = "already_known"
-    NONCE_TOO_LOW = "nonce_too_low"
-    UNDERPRICED = "underpriced"
-    FEE_TOO_LOW = "fee_too_low"
+    ALREADY_KNOWN = "already_known"  # these very bytes are pooled, perhaps from an answer that was lost
+    UNDERPRICED = "underpriced"  # a dearer transaction holds the nonce: a later attempt of ours, or a stranger's
+    SENDER_RESERVED = "sender_reserved"  # the account is in use as a blob, delegated or contract account
+    WRONG_CHAIN = "wrong_chain"
+    UNREADABLE = "unreadable"  # the node cannot decode the bytes, or not their signature
     INSUFFICIENT_FUNDS = "insufficient_funds"
+    GAS_TOO_LOW = "gas_too_low"
+    GAS_TOO_HIGH = "gas_too_high"
+    FEE_TOO_LOW = "fee_too_low"  # less than this node's pool takes, whoever else holds the nonce
+    FEE_OVER_NODE_CAP = "fee_over_node_cap"  # more than this node's RPC lets pass; other nodes may take it
+    ACCOUNT_LIMIT = "account_limit"
+    NONCE_TOO_HIGH = "nonce_too_high"  # that node lacks our lower nonces
+    POOL_FULL = "pool_full"
+    NOT_READY = "not_ready"  # syncing, indexing, or behind
+    RATE_LIMITED = "rate_limited"
+    REVERTED = "reverted"  # an answer to an estimate, never to a send
     UNKNOWN = "unknown"
 
 

@@ -67,7 +67,7 @@ class Provider:
             return question(self)
         except ContractLogicError as error:
             # web3's own reading of a JSON-RPC error: the node executed the call, and the contract refused it.
-            return Failure(self.name, None, self.without_secrets(str(error)), answered=True)
+            return Failure(self.name, None, self.without_secrets(error.message or "execution reverted"), answered=True)
         except Web3RPCError as error:
             return self._spoken(error)
         except _NOT_JSON_RPC as error:

@@ -78,7 +78,13 @@ def routes_of(conductor: Conductor, callers: Callers) -> list[Route]:
     def on_sweep(incoming: Incoming) -> Answer:
         swept = sweep(conductor, incoming.now, incoming.trace)
         return Answer(
-            200, {"status": "success", "tasks_made": swept.tasks_made, "requests_redriven": swept.requests_redriven}
+            200,
+            {
+                "status": "success",
+                "tasks_made": swept.tasks_made,
+                "requests_redriven": swept.requests_redriven,
+                "requests_late": swept.requests_late,
+            },
         )
 
     return [
@@ -133,4 +139,11 @@ def _progress(unique_id: str, cn_api_id: str, status: RequestState) -> Answer:
 
 
 _ROW_ERRORS = ("order_unknown", "request_contradicts")
-_REQUEST_ERRORS = (*_ROW_ERRORS, "source_not_eth", "above_limit", "order_not_adopted", "order_not_readable")
+_REQUEST_ERRORS = (
+    *_ROW_ERRORS,
+    "source_not_eth",
+    "above_limit",
+    "order_not_adopted",
+    "order_not_readable",
+    "request_busy",
+)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -51,6 +52,17 @@ class Request:
     eth_tx_hash: str | None
     polls: int
     watching_since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingRequest:
+    """A request and since when it is in its state."""
+
+    unique_id: str
+    status: RequestState
+    reason: str | None
+    amount: Ether
+    since: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +181,12 @@ def lock_request(conn: Connection, unique_id: str) -> Request | None:
     return None if row is None else _request(row)
 
 
+def lock_request_unless_busy(conn: Connection, unique_id: str) -> Request | None:
+    """The request, locked; None also when another transaction holds it."""
+    row = QUERIES.one(conn, "lock_request_unless_busy", unique_id=unique_id)
+    return None if row is None else _request(row)
+
+
 def set_request(
     conn: Connection, unique_id: str, status: RequestState, reason: str | None, now: datetime, due_at: datetime | None
 ) -> None:
@@ -205,6 +223,29 @@ def requests_past_due(conn: Connection, now: datetime, most: int) -> list[tuple[
     """Requests in which nothing happened in time, longest overdue first."""
     rows = QUERIES.all(conn, "requests_past_due", now=now, most=most)
     return [(row["unique_id"], RequestState(row["request_status"])) for row in rows]
+
+
+def requests_in_state_since(
+    conn: Connection, since_before: Mapping[RequestState, datetime], most: int
+) -> list[WaitingRequest]:
+    """Requests that entered their present state before the time given for that state, longest ago first."""
+    rows = QUERIES.all(
+        conn,
+        "requests_in_state_since",
+        states=[state.value for state in since_before],
+        befores=[before.isoformat() for before in since_before.values()],
+        most=most,
+    )
+    return [
+        WaitingRequest(
+            row["unique_id"],
+            RequestState(row["request_status"]),
+            row["reason"],
+            Ether(row["amount_wei"]),
+            row["since"],
+        )
+        for row in rows
+    ]
 
 
 def transfer_of(conn: Connection, unique_id: str) -> TransferSeen | None:

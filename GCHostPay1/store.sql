@@ -68,6 +68,14 @@ SELECT unique_id, context, batch_conversion_id, order_id, cn_api_id, amount_wei,
  WHERE unique_id = :unique_id
    FOR UPDATE;
 
+-- name: lock_request_unless_busy(unique_id)
+-- A request, locked; no row when another transaction holds it.
+SELECT unique_id, context, batch_conversion_id, order_id, cn_api_id, amount_wei, payin_address, request_status, reason,
+       eth_tx_hash, polls, watching_since
+  FROM hostpay_request
+ WHERE unique_id = :unique_id
+   FOR UPDATE SKIP LOCKED;
+
 -- name: set_request(unique_id, request_status, reason, now, due_at)
 -- The request's next state.
 UPDATE hostpay_request
@@ -99,6 +107,17 @@ SELECT unique_id, request_status
   FROM hostpay_request
  WHERE due_at <= :now
  ORDER BY due_at
+ LIMIT :most;
+
+-- name: requests_in_state_since(states, befores, most)
+-- Open requests that entered their state before the time that is paired with it (history_by_subject tells when).
+SELECT r.unique_id, r.request_status, r.reason, r.amount_wei, entered.at AS since
+  FROM hostpay_request AS r
+  JOIN unnest(:states::text[], :befores::timestamptz[]) AS late (state, before) ON late.state = r.request_status
+ CROSS JOIN LATERAL (SELECT h.at FROM history AS h
+                      WHERE h.machine = 'request' AND h.subject = r.unique_id ORDER BY h.id DESC LIMIT 1) AS entered
+ WHERE r.due_at IS NOT NULL AND entered.at <= late.before
+ ORDER BY entered.at
  LIMIT :most;
 
 -- name: transfer_of(unique_id)

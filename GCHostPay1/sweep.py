@@ -6,12 +6,12 @@ Every step is one that a handler could have taken; taking it again is harmless.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
 from shared.db import Alert, Connection, raise_alert
-from shared.lifecycle import Broken, Refused, RequestState
+from shared.lifecycle import WAITING, Broken, Refused, RequestState
 from shared.telemetry import get_logger
 
 from . import store
@@ -25,6 +25,9 @@ log = get_logger()
 
 _MOST_REQUESTS: Final = 100
 _MOST_MESSAGES: Final = 500
+_MOST_OVERDUE: Final = 1_000
+_REDRIVES: Final = 2  # a state may be driven anew so often before a person is told
+_LEAST_PATIENCE: Final = timedelta(minutes=1)  # of people, whatever the sandbox's clock does
 _OUTBOX_GRACE_S: Final = 30  # the handler itself makes its tasks at once; later than this, it died
 
 
@@ -34,6 +37,7 @@ class Swept:
 
     tasks_made: int
     requests_redriven: int
+    requests_late: int
 
 
 def sweep(conductor: Conductor, now: datetime, trace: str) -> Swept:
@@ -49,20 +53,22 @@ def sweep(conductor: Conductor, now: datetime, trace: str) -> Swept:
             messages = []
             _tell(conductor, unique_id, forbidden, now)
         conductor.outbox.flush(messages, now)
-    log.info("sweep_done", tasks_made=tasks_made, requests=len(late))
-    return Swept(tasks_made, len(late))
+    overdue = _tell_overdue(conductor, now)
+    log.info("sweep_done", tasks_made=tasks_made, requests=len(late), overdue=overdue)
+    return Swept(tasks_made, len(late), overdue)
 
 
 def _drive_on(conductor: Conductor, unique_id: str, now: datetime, trace: str) -> list[UUID]:
     """Does again what the request's state waits for; the messages to flush."""
     with conductor.database.transaction() as conn:
-        request = store.lock_request(conn, unique_id)
+        request = store.lock_request_unless_busy(conn, unique_id)
         if request is None:
-            return []
+            return []  # somebody drives it at this moment; waiting for him would keep the others waiting
         store.postpone_request(conn, unique_id, now + conductor.terms.limits.wait(REDRIVE_AFTER))
         match request.status:
             case RequestState.RECEIVED | RequestState.CHECKING:
-                order = store.lock_order(conn, request.order_id)
+                order = store.order_by_cn_api_id(conn, request.cn_api_id)
+                assert order is not None, "a request names its order by foreign key"
                 return [put_check_order(conn, conductor, unique_id, order, now)]
             case RequestState.PAYING:
                 return _follow_or_ask(conn, conductor, request, now, trace)
@@ -89,6 +95,27 @@ def _follow_if_made(conn: Connection, conductor: Conductor, request: Request, no
         return follow_transfer(conn, conductor, request, transfer, now, trace)[1]
     except TransferNotFinal:
         return []  # the executor's own sweep drives its transfers
+
+
+def _tell_overdue(conductor: Conductor, now: datetime) -> int:
+    """Requests that are in one state for longer than it may take: a person is told, and reminded daily."""
+    limits = conductor.terms.limits
+    since_before = {
+        state: now - max(limits.wait(WAITING[state].at_most + _REDRIVES * REDRIVE_AFTER), _LEAST_PATIENCE)
+        for state in RequestState
+        if state in WAITING
+    }
+    with conductor.database.transaction() as conn:
+        overdue = store.requests_in_state_since(conn, since_before, _MOST_OVERDUE)
+        for one in overdue:
+            waiting = WAITING[one.status]
+            message = (
+                f"request {one.unique_id} over {one.amount} is {one.status.value} since {one.since.isoformat()}, which "
+                f"is too long: {one.reason or waiting.why}; it waits for {waiting.on_whom}"
+            )
+            dedupe = f"{one.status.value} {one.since.isoformat()} day {(now - one.since).days}"
+            raise_alert(conn, SERVICE, Alert("request_overdue", one.unique_id, message, {"dedupe": dedupe}), now)
+    return len(overdue)
 
 
 def _tell(conductor: Conductor, unique_id: str, forbidden: Refused | Broken, now: datetime) -> None:

@@ -62,7 +62,8 @@ def run_up(root: Path, options: UpOptions) -> Exit:
         raise Leave(f"The sandbox did not start: {error}\nAll logs: {logs}", Exit.UNAVAILABLE) from error
     written = root / OPERATOR_ENVIRONMENT
     with fleet:
-        written.write_text(_as_lines(fleet.world.operator()), encoding="utf-8")
+        ours = _as_lines(fleet.world.operator())
+        written.write_text(ours, encoding="utf-8")
         try:
             click.echo("\n".join(_what_to_do(fleet, logs)))
             _wait_until_something_ends(fleet)
@@ -70,7 +71,9 @@ def run_up(root: Path, options: UpOptions) -> Exit:
             click.echo("\nStopping ...")
             return Exit.OK  # this is how it is meant to end
         finally:
-            written.unlink(missing_ok=True)
+            # `gcpay books` looks at the sandbox that was started last; that may be another one by now.
+            if written.is_file() and written.read_text(encoding="utf-8") == ours:
+                written.unlink()
 
 
 def _fleet_options(options: UpOptions, ports: Ports, logs: Path) -> FleetOptions:

@@ -39,9 +39,10 @@ class Screen:
 
     def step(self, step: Step) -> None:
         """One step of the story: when, who, what, and who holds the money now."""
-        line = Text(f"{self.seconds:6.1f} s ", style="dim")
+        line = Text()
+        line.append(f"{self.seconds:6.1f} s ", style="dim")
         line.append(f"{step.who:<10}", style="cyan")
-        line.append(step.what, style="default")
+        line.append(step.what)
         if step.holder:
             line.append(f"  [money: {step.holder}]", style="green")
         self._console.print(line, soft_wrap=True)

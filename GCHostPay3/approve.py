@@ -16,6 +16,7 @@ from shared.money import Ether
 
 from . import store
 from .moves import move_transfer, record_account_opened, tell
+from .observe import require_our_chain
 from .policy import ETHER, contradiction, forbidden_by, not_payable
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ def _account(x: Executor, task: Task) -> Account:
         known = store.account(conn, x.wallet, x.chain_id)
     if known is not None:
         return known
-    x.chain.check_chain_id()
+    require_our_chain(x)
     block = x.chain.agreed_finalized()
     nonce = x.chain.nonce_at(x.wallet, block)
     with x.db.transaction() as conn:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from shared.chain import ProvidersUnavailable
 from shared.lifecycle import TransferState
 from shared.lifecycle.facts import ChainContradicted, InclusionLost, InclusionSeen
 
@@ -32,9 +34,18 @@ def look(x: Executor) -> View:
 
     Raises WrongChain (Broken) if a provider serves another chain: its nonces and balances mean nothing to us.
     """
-    x.chain.check_chain_id()
+    require_our_chain(x)
     block = x.chain.agreed_finalized()
     return View(block, x.chain.nonce_at(x.wallet, block))
+
+
+def require_our_chain(x: Executor) -> None:
+    """Raises WrongChain if a provider that answers serves another chain.
+
+    One that is away says nothing here: whether enough are left is for each question's quorum.
+    """
+    with suppress(ProvidersUnavailable):
+        x.chain.check_chain_id()
 
 
 def resolve(x: Executor, view: View, task: Task) -> None:

@@ -80,7 +80,7 @@ def test_rows_of_ours_that_contradict_each_other_pay_nothing(
 
 
 def test_an_instant_payout_cannot_be_paid_with_the_order_of_a_batch(world: World) -> None:
-    batch = UUID(world.a_payable_order(order_status="expired").unique_id.removeprefix("batch_"))
+    batch = UUID(world.a_payable_order(order_status="abandoned").unique_id.removeprefix("batch_"))
     order = world.a_payable_order(context="instant")
     world.write(
         "update exchange_order set context = 'batch', batch_conversion_id = :b, attempt_no = 2 where cn_api_id = :cn",

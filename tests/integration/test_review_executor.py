@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from shared.chain import ProvidersUnavailable
 from shared.db import Database
 from shared.db.roles import EXECUTOR
 from shared.money import Ether
@@ -79,3 +80,21 @@ def test_an_order_that_grew_old_behind_a_pause_is_not_sent_for_the_first_time(wo
     assert world.state(order) == "signed"
     assert world.chain.sent == []
     assert "order_lapsed_before_send" in world.alerts()
+
+
+class _OneOfThreeIsAway(FakeChain):
+    """The quorum of two answers everything; the third provider cannot say which chain it serves."""
+
+    def check_chain_id(self) -> None:
+        raise ProvidersUnavailable("chain id", {"fake:3": "does not answer"})
+
+
+def test_a_provider_that_the_quorum_does_not_need_stops_nothing_when_it_is_away(
+    database: Database, database_as: Callable[[str], Database]
+) -> None:
+    chain = _OneOfThreeIsAway(CHAIN_ID, {HOST_WALLET.address: WALLET_ETH.wei}, {HOST_WALLET.address: 7})
+    world = World.of(database, database_as(EXECUTOR), chain)
+    order = world.a_payable_order()
+    world.pay(order)
+    world.run_to_the_end()
+    assert world.state(order) == "settled"

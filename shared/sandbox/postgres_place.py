@@ -31,7 +31,7 @@ class PostgresFailed(RuntimeError):
 def claim_place(directory: Path | None, durable: bool) -> Path:
     """The folder this process now owns: `pgdata`, the socket and the log go there."""
     if directory is None:
-        place = Path(tempfile.mkdtemp(prefix=PLACE_PREFIX))
+        place = Path(tempfile.mkdtemp(prefix=PLACE_PREFIX, dir=_temporary_folder()))
     else:
         directory.mkdir(parents=True, exist_ok=True)
         place = directory.absolute()
@@ -53,9 +53,18 @@ def claim_place(directory: Path | None, durable: bool) -> Path:
     return place
 
 
+def _temporary_folder() -> Path:
+    """The temporary folder; for root, whose own may be closed to everybody else, one that PostgreSQL's user reaches."""
+    usual = Path(tempfile.gettempdir())
+    for folder in (usual, Path("/tmp"), Path("/var/tmp")):  # noqa: S108 - the clusters in them have folders of their own
+        if os.access(folder, os.W_OK) and reachable(folder / "cluster"):
+            return folder
+    raise PostgresFailed(f"PostgreSQL's user cannot pass through {usual}; set TMPDIR to a folder that is open to all")
+
+
 def _stand_in_for(directory: Path) -> Path:
     """The folder under the temporary one that stands for `directory`, which PostgreSQL's user cannot reach."""
-    place = Path(tempfile.gettempdir()) / (PLACE_PREFIX + sha256(str(directory).encode()).hexdigest()[:16])
+    place = _temporary_folder() / (PLACE_PREFIX + sha256(str(directory).encode()).hexdigest()[:16])
     place.mkdir(mode=0o755, exist_ok=True)
     if not ours(place):
         raise PostgresFailed(f"{place} belongs to somebody else; remove it, or set TMPDIR to a folder of your own")
@@ -110,7 +119,7 @@ def reclaim() -> list[Path]:
     Called at every start, so that even a crash of everything leaves nothing behind for long. Durable clusters stay.
     """
     removed = []
-    for place in Path(tempfile.gettempdir()).glob(PLACE_PREFIX + "*"):
+    for place in _temporary_folder().glob(PLACE_PREFIX + "*"):
         owner = _read_owner(place) if ours(place) else None
         if owner is None or owner["durable"] or _lives(owner):
             continue

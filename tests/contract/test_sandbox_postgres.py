@@ -171,6 +171,23 @@ def test_a_folder_the_system_user_cannot_reach_is_stood_in_for_and_keeps_its_per
         _remove_stand_in(running)
 
 
+def test_a_temporary_folder_that_is_closed_to_others_is_no_obstacle(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    script = "from shared.sandbox.postgres import EmbeddedPostgres\n"
+    script += "with EmbeddedPostgres.start() as s: s.create_database('mine')"
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=REPOSITORY,
+        env={"PATH": os.environ["PATH"], "TMPDIR": str(closed)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert list(closed.iterdir()) == []
+    assert closed.stat().st_mode & 0o777 == 0o700
+
+
 def _remove_stand_in(stopped: EmbeddedPostgres) -> None:
     """The stand-in lives outside of pytest's own folder: take it away as a person would."""
     subprocess.run(["rm", "-rf", str(stopped.place)], check=True)

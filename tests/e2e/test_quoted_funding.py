@@ -9,7 +9,7 @@ from shared.money import Usd
 from shared.ops.books_report import reconcile
 from shared.sandbox.demo.readings import Seen, look
 from shared.sandbox.fleet import Fleet, FleetOptions
-from tests.e2e.demos import a_payment
+from tests.e2e.bodies import a_payment
 
 
 def test_quoted_payments_are_swapped_at_the_quote_and_shared_out_to_the_unit(tmp_path: Path) -> None:

@@ -15,10 +15,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
 
 from shared.sandbox.fleet import PortInUse, Ports
-from tests.e2e.demos import ROOT, left_after, processes_of
+from tests.e2e.command import ROOT
 
 
 @dataclass
@@ -151,10 +152,12 @@ def test_a_port_in_use_is_one_clear_sentence_with_the_option(tmp_path: Path) -> 
 
 
 def test_ctrl_c_is_the_right_end_and_leaves_nothing_behind(up: Up) -> None:
-    children = processes_of(up.process, at_least=15)
+    children = psutil.Process(up.process.pid).children(recursive=True)
+    assert len(children) > 15
 
     up.process.send_signal(signal.SIGINT)
 
     assert up.process.wait(30) == 0
-    assert left_after(children) == []
+    _gone, left = psutil.wait_procs(children, timeout=10)
+    assert [each.cmdline() for each in left] == []
     assert not (up.checkout / ".sandbox" / "up" / "operator.env").exists()

@@ -42,6 +42,7 @@ _SWEPT = {"GCMicroBatchProcessor": "batcher-sweep", "GCHostPay1": "conductor-swe
 _SWEEP_EVERY_S = 300
 _AT_WORK = ("scheduler", "tasks", *SERVICES)
 _HEALTH_S = 20.0
+_READY_S = 60.0
 
 
 @dataclass
@@ -84,7 +85,7 @@ class Start:
             self._spawn("scheduler", self._scheduler_command(world))
             postgres.result()
             for process in list(self.processes.values()):
-                process.wait_ready()
+                process.wait_ready(_READY_S)
                 self.on_progress(process.name)
         return world
 

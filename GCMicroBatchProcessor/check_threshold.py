@@ -8,36 +8,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 from uuid import UUID
 
-from shared.chain.trouble import FeesTooHigh
-from shared.db import Alert, raise_alert
-from shared.exchange import ETH_TO_USDT, QuoteRefused, RefusalKind
+from shared.exchange import ETH_TO_USDT
 from shared.money import Ether, Price, Usd, cut_to_decimals
 from shared.telemetry import get_logger
 
 from . import store
-from .batcher import GAS_OF_A_TRANSFER, MOST_MEMBERS, SERVICE, Batcher
+from .batcher import MOST_MEMBERS, Batcher
 from .form_batch import (
     Amounts,
     amounts_quoted,
     amounts_received,
     claim,
-    held_back,
     park_too_large,
     park_without_wei,
 )
+from .market import meet_market, or_held_back, read_feed
 from .open_order import open_order
-from .price_guard import HeldBack, Market, check_range
+from .price_guard import HeldBack, Market
 from .rows import PendingPayment
 
 log = get_logger()
-
-# What the exchange says of the pair or the amount. Any other refusal is about us, and leaves its limits unread.
-_OF_THE_MARKET: Final = frozenset(
-    {RefusalKind.TOO_SMALL, RefusalKind.TOO_LARGE, RefusalKind.OUT_OF_RANGE, RefusalKind.PAIR_INACTIVE}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +92,8 @@ def _tick(batcher: Batcher, seen: _Seen, now: datetime, trace: str) -> Tick:
         return Tick(seen.total, threshold, "below_threshold", f"{missing} more is needed to reach the threshold")
     if seen.paused is not None:
         return Tick(seen.total, threshold, "paused", f"batching is paused: {seen.paused}")
-    planned = _planned(batcher, seen, now, trace)
+    planned = or_held_back(batcher, lambda: _plan(batcher, seen, now, trace), now)
     if isinstance(planned, HeldBack):
-        _tell(batcher, planned, now)
         return Tick(seen.total, threshold, planned.code, planned.reason)
     amounts, market = planned
     claimed = claim(batcher, amounts, market, now, trace)
@@ -122,40 +113,16 @@ def _tick(batcher: Batcher, seen: _Seen, now: datetime, trace: str) -> Tick:
     )
 
 
-def _planned(batcher: Batcher, seen: _Seen, now: datetime, trace: str) -> tuple[Amounts, Market] | HeldBack:
-    """A clear no from the fee market or the exchange is a reason to wait, not a failure of the tick.
-
-    Raises QuoteRefused when the no is about us (key, rate limit, form): then nothing was read.
-    """
-    try:
-        return _plan(batcher, seen, now, trace)
-    except FeesTooHigh as too_high:
-        return HeldBack("gas_too_dear", too_high.message)
-    except QuoteRefused as refused:
-        held = HeldBack("exchange_quotes_nothing", refused.message)
-        if refused.kind in _OF_THE_MARKET:
-            return held
-        if not refused.kind.may_pass:
-            _tell(batcher, held, now)
-        raise
-
-
 def _plan(batcher: Batcher, seen: _Seen, now: datetime, trace: str) -> tuple[Amounts, Market] | HeldBack:
     """What would be ordered and the market it would meet, or why it may not be."""
-    terms = batcher.terms
-    feed = batcher.chain.read_price(terms.price_feed_address, now, terms.price_feed_max_age_s)
-    gas = Ether(batcher.chain.fees(terms.gas_ceiling_wei).cap_wei * GAS_OF_A_TRANSFER)
+    feed = read_feed(batcher, now)
     amounts = _amounts(batcher, seen, feed)
     park_too_large(batcher, amounts, now, trace)
     if not amounts.payments or not amounts.ordered.is_positive():
-        return HeldBack("above_transfer_limit", f"no payment fits under the transfer limit {terms.guard.max_transfer}")
-    limits = batcher.exchange.range(ETH_TO_USDT)
-    outside = check_range(amounts.ordered, limits.minimum, limits.maximum)
-    if outside is not None:
-        return outside
-    quote = batcher.exchange.estimate(ETH_TO_USDT, amounts.ordered)
-    market = Market(feed, quote.expected, limits.minimum, limits.maximum, gas)
-    return held_back(amounts, market, terms) or (amounts, market)
+        most = batcher.terms.guard.max_transfer
+        return HeldBack("above_transfer_limit", f"no payment fits under the transfer limit {most}")
+    market = meet_market(batcher, amounts.ordered, amounts.worth, feed)
+    return market if isinstance(market, HeldBack) else (amounts, market)
 
 
 def _amounts(batcher: Batcher, seen: _Seen, feed: Price) -> Amounts:
@@ -166,11 +133,3 @@ def _amounts(batcher: Batcher, seen: _Seen, feed: Price) -> Amounts:
     about = min(feed.ether_for(seen.total), batcher.terms.guard.max_transfer)
     probe = cut_to_decimals(about, batcher.terms.exchange_decimals)
     return amounts_quoted(seen.pending, batcher.exchange.quote_price(ETH_TO_USDT, probe), batcher.terms)
-
-
-def _tell(batcher: Batcher, held: HeldBack, now: datetime) -> None:
-    """One alert a day and rule: a guard that holds for hours is one trouble, not one per tick."""
-    alert = Alert("batch_held_back", held.code, held.reason, {"dedupe": now.date().isoformat()})
-    with batcher.database.transaction() as conn:
-        raise_alert(conn, SERVICE, alert, now)
-    log.warning("batch_held_back", code=held.code, reason=held.reason)

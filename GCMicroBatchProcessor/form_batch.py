@@ -21,7 +21,7 @@ from shared.telemetry import get_logger
 
 from . import store
 from .batcher import REDRIVE_AFTER, SERVICE, Batcher, Terms
-from .price_guard import HeldBack, Market, check_order
+from .price_guard import Market
 from .rows import NewBatch, NewOrder, PendingPayment
 
 log = get_logger()
@@ -103,11 +103,6 @@ def amounts_quoted(pending: Sequence[PendingPayment], quoted: Price, terms: Term
     ordered = cut_to_decimals(quoted.ether_for(worth), terms.exchange_decimals)
     weis = apportion_wei(ordered, [payment.weight for payment in taken]) if taken else []
     return Amounts(taken, weis, Ether.zero(), ordered, Ether.zero(), too_large)
-
-
-def held_back(amounts: Amounts, market: Market, terms: Terms) -> HeldBack | None:
-    """Why these amounts may not be ordered now; None when they may."""
-    return check_order(amounts.ordered, amounts.worth, market, terms.guard)
 
 
 def park_without_wei(batcher: Batcher, now: datetime, trace: str, most: int) -> int:

@@ -23,6 +23,7 @@ from shared.telemetry import get_logger
 
 from . import store
 from .batcher import MOST_ORDER_ATTEMPTS, REDRIVE_AFTER, SERVICE, Batcher
+from .distribute import MembersDoNotAddUp
 from .rows import Batch, OrderAttempt
 
 log = get_logger()
@@ -140,7 +141,8 @@ def release_batch(
     released = decide(Machine.BATCH, batch.status, fact, now, limits)
     given_back = decide(Machine.PAYMENT, PaymentState.SWAPPING, f.BatchReleased(), now, limits)
     members = store.lock_members(conn, batch_id)
-    store.release_payments(conn, batch_id, now, given_back.due_at)
+    if store.release_payments(conn, batch_id, now, given_back.due_at) != len(members):
+        raise MembersDoNotAddUp(f"not every payment of batch {batch_id} is swapping: none is given back")
     store.set_batch(conn, batch_id, BatchState.RELEASED, reason, now, None)
     record_decision(conn, released, str(batch_id), now, trace, {"reason": reason})
     subjects = [str(member.payment_id) for member in members]

@@ -21,7 +21,10 @@ from . import store
 from .batcher import MOST_ORDER_ATTEMPTS, REDRIVE_AFTER, SERVICE, Batcher
 from .distribute import distribute
 from .form_batch import intend_order
+from .market import meet_market, or_held_back, read_feed
 from .open_order import give_up_attempt, open_order, park_batch, put_pay_batch, release_batch
+from .price_guard import HeldBack
+from .rows import Batch
 
 log = get_logger()
 
@@ -52,7 +55,8 @@ def sweep(batcher: Batcher, now: datetime, trace: str) -> Swept:
         late = store.batches_past_due(conn, now, _MOST_BATCHES)
     order_asked, redriven = False, 0
     busy: list[Contended | StatementTimedOut] = []
-    for batch_id, status in late:
+    # Batches that need the exchange come last: while it cannot be read, the others are looked after all the same.
+    for batch_id, status in sorted(late, key=lambda each: each[1] is BatchState.PENDING):
         try:
             if status is not BatchState.PENDING:
                 _look_after_swap(batcher, batch_id, now, trace)
@@ -72,11 +76,35 @@ def sweep(batcher: Batcher, now: datetime, trace: str) -> Swept:
 
 
 def _try_order_again(batcher: Batcher, batch_id: UUID, now: datetime, trace: str) -> bool:
-    """Calls an attempt without an answer unknown and makes the next one. True when the exchange was asked."""
+    """Calls an attempt without an answer unknown and makes the next one. True when the exchange was asked.
+
+    The market is met anew: since the claim it may have left the bands, and every attempt opens a real order. Raises
+    TryLater when it cannot be read; then no attempt is spent.
+    """
+    with batcher.database.transaction() as conn:
+        batch = store.lock_batch(conn, batch_id)
+        if batch is None or batch.status is not BatchState.PENDING or not batch.is_late(now):
+            return False
+        spent = len(store.lock_orders(conn, batch_id)) >= MOST_ORDER_ATTEMPTS
+        paused = store.why_paused(conn, "batching", now) is not None
+    if not spent and not paused and _is_held_back(batcher, batch, now):
+        return True
     attempt = _next_attempt(batcher, batch_id, now, trace)
     if attempt is None:
         return False
     open_order(batcher, attempt.batch_conversion_id, attempt.order_id, attempt.amount, now, trace)
+    return True
+
+
+def _is_held_back(batcher: Batcher, batch: Batch, now: datetime) -> bool:
+    """Whether the guard forbids this batch's order now; then it waits, and the next sweep asks again."""
+    market = or_held_back(
+        batcher, lambda: meet_market(batcher, batch.ordered, batch.total, read_feed(batcher, now)), now
+    )
+    if not isinstance(market, HeldBack):
+        return False
+    with batcher.database.transaction() as conn:
+        store.postpone_batch(conn, batch.batch_conversion_id, now + batcher.terms.limits.wait(REDRIVE_AFTER))
     return True
 
 

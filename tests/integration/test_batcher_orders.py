@@ -13,7 +13,7 @@ from shared.books import Account
 from shared.db import Database
 from shared.db.roles import BATCHER
 from shared.exchange import Created, Mismatch, Order, OrderMismatch, RefusalKind, RefusedByExchange, Unclear
-from shared.money import Ether
+from shared.money import Ether, Price
 from tests.integration.batcher_world import BatcherWorld, ProcessDied
 
 DatabaseAs = Callable[[str], Database]
@@ -235,6 +235,58 @@ def test_a_commit_that_fails_after_the_answer_is_made_good_by_the_sweep(world: B
     late(world)
     assert world.sweep().status == 200
     assert world.order_statuses() == ["unknown", "adopted"]
+
+
+def test_a_new_attempt_meets_the_market_anew_and_waits_while_it_is_outside_its_bands(world: BatcherWorld) -> None:
+    world.exchange.answer_next(UNCLEAR)
+    world.payments("60", "40")
+    world.tick()
+    world.chain.price = Price(2_000, 0)
+    for _ in range(MOST_ORDER_ATTEMPTS + 1):
+        late(world)
+        assert world.sweep().status == 200
+    assert world.exchange.asked == 1, "no attempt is spent while the guard forbids it"
+    assert world.batch()["conversion_status"] == "pending"
+    assert world.alerts() == ["batch_held_back"]
+    world.chain.price = Price(2_500, 0)
+    late(world)
+    world.sweep()
+    assert world.order_statuses() == ["unknown", "adopted"]
+
+
+def test_while_the_exchange_cannot_be_read_no_attempt_is_spent_and_other_batches_are_looked_after(
+    world: BatcherWorld,
+) -> None:
+    world.exchange.answer_next(UNCLEAR)
+    world.payments("60", "40")
+    world.tick()
+    world.wait(seconds=1)
+    swapping = world.a_batch("50", "30", "20")
+    world.is_paid(swapping, "97")
+    late(world)
+    world.exchange.unreadable = {"range"}
+    answer = world.sweep()
+    assert (answer.status, answer.body["code"]) == (503, "exchange_unreadable")
+    assert world.batch(swapping)["conversion_status"] == "completed"
+    assert world.exchange.asked == 2
+    world.exchange.unreadable = set()
+    assert world.sweep().status == 200
+    assert world.order_statuses() == ["unknown", "finished", "adopted"]
+
+
+def test_a_batch_of_which_a_payment_is_gone_gives_nothing_back(world: BatcherWorld) -> None:
+    def tamper() -> None:
+        world.write(
+            """update payout_accumulation set conversion_status = 'parked', parked_reason = 'x',
+                   batch_conversion_id = null where id = 1"""
+        )
+
+    world.exchange.before_asked = tamper
+    world.exchange.answer_next(RefusedByExchange(RefusalKind.TOO_SMALL, "no"))
+    world.payments("60", "40")
+    answer = world.tick()
+    assert (answer.status, answer.body["code"]) == (500, "members_do_not_add_up")
+    assert world.statuses() == ["parked", "swapping"]
 
 
 def test_one_sweep_asks_for_one_order_and_the_next_for_the_next(world: BatcherWorld) -> None:

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from GCMicroBatchProcessor.batcher import Terms
-from GCMicroBatchProcessor.form_batch import amounts_quoted, amounts_received, held_back
-from GCMicroBatchProcessor.price_guard import Market
+from GCMicroBatchProcessor.form_batch import amounts_quoted, amounts_received
+from GCMicroBatchProcessor.price_guard import Market, check_order
 from GCMicroBatchProcessor.rows import PendingPayment
 from shared.money import Ether, Price, Tether, Usd
 from tests.integration.batcher_world import TERMS
@@ -78,13 +78,13 @@ def test_quoted_never_orders_above_the_limit_and_sets_aside_what_alone_is_above(
     assert amounts.ordered == Ether.parse("0.04")
 
 
-def test_held_back_asks_the_guard_with_these_amounts() -> None:
+def test_the_guard_is_asked_with_these_amounts() -> None:
     amounts = amounts_received([PendingPayment(1, Usd.parse("100"), Ether.parse("0.04"))], NOTHING, TERMS)
     market = Market(Price(2_500, 0), Tether.parse("97"), Ether.parse("0.05"), None, NOTHING)
-    held = held_back(amounts, market, TERMS)
+    held = check_order(amounts.ordered, amounts.worth, market, TERMS.guard)
     assert held is not None
     assert held.code == "below_exchange_minimum"
-    assert held_back(amounts, replace(market, minimum=Ether(1)), TERMS) is None
+    assert check_order(amounts.ordered, amounts.worth, replace(market, minimum=Ether(1)), TERMS.guard) is None
 
 
 nets = st.lists(st.integers(min_value=1, max_value=10**18), max_size=12)

@@ -104,13 +104,24 @@ def _look_closer(conductor: Conductor, request: Request, seen: OrderSeen) -> Fin
         case ExchangeStatus.FINISHED if request.batch_conversion_id is None:
             return InstantFinished()
         case ExchangeStatus.FINISHED:
-            return _find_arrival(conductor, seen)
+            return _not_before_payment(conductor, request, seen.known, _find_arrival(conductor, seen))
         case ExchangeStatus.REFUNDED:
-            return _find_refund(conductor, seen)
+            return _not_before_payment(conductor, request, seen.known, _find_refund(conductor, seen))
         case ExchangeStatus.FAILED | ExchangeStatus.EXPIRED | ExchangeStatus.VERIFYING | ExchangeStatus.HOLD:
             return Trouble(seen.known, f"the exchange says {seen.status} after the order was paid")
         case _:
             return Nothing(f"the exchange says {seen.status}")
+
+
+def _not_before_payment(conductor: Conductor, request: Request, word: ExchangeStatus, found: Finding) -> Finding:
+    """What is older on chain than our payment cannot be its result, whatever the exchange says."""
+    if not isinstance(found, TokenTransfer | EtherReceived):
+        return found
+    with conductor.database.read() as conn:
+        paid_in = store.paid_in_block(conn, request.unique_id)
+    if paid_in is None or found.block_number >= paid_in:
+        return found
+    return Trouble(word, f"its result {found.tx_hash} is in block {found.block_number}, it was paid in block {paid_in}")
 
 
 def _find_arrival(conductor: Conductor, seen: OrderSeen) -> Finding:

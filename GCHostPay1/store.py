@@ -262,6 +262,12 @@ def transfer_of(conn: Connection, unique_id: str) -> TransferSeen | None:
     )
 
 
+def paid_in_block(conn: Connection, unique_id: str) -> int | None:
+    """The finalized block that has our payment; None if its proof does not say."""
+    row = QUERIES.one(conn, "paid_in_block", unique_id=unique_id)
+    return None if row is None else row["block_number"]
+
+
 def insert_arrival(
     conn: Connection, batch_id: UUID, cn_api_id: str, contract: str, seen: TokenTransfer, now: datetime
 ) -> bool:

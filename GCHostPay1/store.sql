@@ -127,6 +127,12 @@ SELECT t.transfer_status, t.value_wei, t.to_address, t.cn_api_id, t.reason, s.ev
   LEFT JOIN slot AS s ON s.unique_id = t.unique_id
  WHERE t.unique_id = :unique_id;
 
+-- name: paid_in_block(unique_id)
+-- The block of our payment, as the executor's proof names it.
+SELECT (evidence ->> 'block_number')::bigint AS block_number
+  FROM slot
+ WHERE unique_id = :unique_id;
+
 -- name: insert_arrival(tx_hash, log_index, batch_conversion_id, cn_api_id, token_contract, from_address, to_address, usdt_units, block_number, block_hash, now)
 -- USDT seen on chain; no row when this log is already counted, or the batch already has its arrival.
 INSERT INTO arrival (tx_hash, log_index, batch_conversion_id, cn_api_id, token_contract, from_address, to_address,

@@ -35,7 +35,7 @@ def run_checks(root: Path, *, fix: bool = False) -> Exit:
         _write_documents(root)
     checks: dict[str, Callable[[], str]] = {
         "types (mypy --strict)": lambda: _tool(root, "mypy"),
-        "format (ruff)": lambda: _tool(root, "ruff", "format", "--check"),
+        "format (ruff)": lambda: _tool(root, "ruff", "format", "--check", "--output-format", "concise"),
         "lint (ruff)": lambda: _tool(root, "ruff", "check", "--quiet", "--output-format", "concise"),
         "import directions": lambda: _python(root, "-c", _IMPORT_LINTER, "--no-logo"),
         "own rules": lambda: _own_rules(root),

@@ -25,6 +25,7 @@ def find(checkout: Checkout) -> Iterator[Finding]:
 
 def _is_int(annotation: ast.expr) -> bool:
     """`int` or `int | None`."""
-    if isinstance(annotation, ast.BinOp):
-        return _is_int(annotation.left) or _is_int(annotation.right)
-    return isinstance(annotation, ast.Name) and annotation.id == "int"
+    match annotation:
+        case ast.Name(id="int") | ast.BinOp(left=ast.Name(id="int"), right=ast.Constant(value=None)):
+            return True
+    return False

@@ -28,6 +28,7 @@ from shared.messages import (
     BATCHER_TO_CONDUCTOR,
     CONDUCTOR_TO_BATCHER_EXECUTED,
     CONDUCTOR_TO_BATCHER_FAILED,
+    Edge,
     Keyring,
     PayBatch,
     SwapExecuted,
@@ -261,20 +262,21 @@ class BatcherWorld:
     # --- what the batcher is asked ------------------------------------------------------------------------------------
 
     def tick(self) -> Answered:
-        return self._post("/check-threshold", b"", SCHEDULER)
+        return self.post("/check-threshold", b"", SCHEDULER)
 
     def sweep(self) -> Answered:
-        return self._post("/sweep", b"", SCHEDULER)
+        return self.post("/sweep", b"", SCHEDULER)
 
     def report(self, message: SwapExecuted | SwapFailed, *, as_task: bool = True) -> Answered:
         """The conductor's report, through its queue."""
-        executed = isinstance(message, SwapExecuted)
-        edge = CONDUCTOR_TO_BATCHER_EXECUTED if executed else CONDUCTOR_TO_BATCHER_FAILED
-        token = seal(edge, message, KEYRING, uuid4().bytes, self.now)
         task = {"X-CloudTasks-TaskName": f"outbox-{uuid4()}"} if as_task else {}
-        return self._post(edge.route, json.dumps({"token": token}).encode(), CONDUCTOR, task)
+        return self.post(_edge_of(message).route, self.sealed(message), CONDUCTOR, task)
 
-    def _post(self, path: str, body: bytes, caller: str, more: Mapping[str, str] | None = None) -> Answered:
+    def sealed(self, message: SwapExecuted | SwapFailed) -> bytes:
+        """The body of the task that carries the message."""
+        return json.dumps({"token": seal(_edge_of(message), message, KEYRING, uuid4().bytes, self.now)}).encode()
+
+    def post(self, path: str, body: bytes, caller: str, more: Mapping[str, str] | None = None) -> Answered:
         response = self._app.test_client().post(path, data=body, headers=_identity(caller) | dict(more or {}))
         return Answered(response.status_code, response.get_json())
 
@@ -357,6 +359,10 @@ class BatcherWorld:
         """Everything that money depends on, to show that nothing changed."""
         tables = ("payout_accumulation", "batch_conversions", "batch_member", "exchange_order", "posting", "history")
         return {table: self.rows(f"select * from {table} order by 1, 2") for table in tables}
+
+
+def _edge_of(message: SwapExecuted | SwapFailed) -> Edge:
+    return CONDUCTOR_TO_BATCHER_EXECUTED if isinstance(message, SwapExecuted) else CONDUCTOR_TO_BATCHER_FAILED
 
 
 @cache

@@ -239,7 +239,7 @@ class OneBatch(RuleBasedStateMachine):
             assert all(state in (*NEVER_PAID, OrderState.REFUNDED) for state in self.orders)
 
 
-OneOfEach.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
-OneBatch.TestCase.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+OneOfEach.TestCase.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
+OneBatch.TestCase.settings = settings(max_examples=50, stateful_step_count=25, deadline=None)
 TestOneOfEach = OneOfEach.TestCase
 TestOneBatch = OneBatch.TestCase

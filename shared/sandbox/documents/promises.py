@@ -24,7 +24,8 @@ PROMISES: Final[tuple[Promise, ...]] = (
         ),
     ),
     Promise(
-        "A batch's ETH leaves the wallet at most once, and does leave it in the end: one transfer is one nonce, for ever.",
+        "A batch's ETH leaves the wallet at most once, and does leave it in the end: one transfer is one "
+        "nonce, for ever.",
         (
             "tests/integration/test_executor_crashes.py::test_whoever_dies_where_the_order_is_paid_once_with_one_nonce_and_the_same_bytes",
             "tests/integration/test_executor_pays.py::test_concurrent_orders_and_drives_without_leases_give_each_order_one_nonce",
@@ -47,7 +48,8 @@ PROMISES: Final[tuple[Promise, ...]] = (
         ),
     ),
     Promise(
-        'No success is answered unless the effect, or a durable intent to do it, is committed; no read that fails becomes zero, empty or "below the threshold".',
+        "No success is answered unless the effect, or a durable intent to do it, is committed; no read that "
+        'fails becomes zero, empty or "below the threshold".',
         (
             "tests/integration/test_intake.py::test_a_database_that_is_down_is_a_5xx_and_the_next_delivery_is_counted",
             "tests/integration/test_batcher_ticks.py::test_what_cannot_be_read_is_a_5xx_and_claims_nothing",
@@ -55,7 +57,8 @@ PROMISES: Final[tuple[Promise, ...]] = (
         ),
     ),
     Promise(
-        'Absence is never evidence: a null receipt, a time-out, "nonce too low", a 404 or a missing field changes no state.',
+        'Absence is never evidence: a null receipt, a time-out, "nonce too low", a 404 or a missing field '
+        "changes no state.",
         (
             "tests/integration/test_conductor_finds.py::test_an_order_that_cannot_be_read_stays_as_it_is_and_is_looked_at_again",
             "tests/integration/test_conductor_hears.py::test_an_order_that_is_not_shown_decides_nothing",
@@ -63,7 +66,8 @@ PROMISES: Final[tuple[Promise, ...]] = (
         ),
     ),
     Promise(
-        "Nothing waits without a reason, an owner, a deadline and a next step that a person can read; what is late has an alert.",
+        "Nothing waits without a reason, an owner, a deadline and a next step that a person can read; what is "
+        "late has an alert.",
         (
             "tests/unit/test_lifecycle.py::test_every_state_either_waits_with_its_four_answers_or_is_final",
             "tests/integration/test_conductor_sweeps.py::test_a_request_that_is_late_is_told_with_amount_reason_and_whom_it_waits_for",
@@ -77,7 +81,8 @@ PROMISES: Final[tuple[Promise, ...]] = (
         ),
     ),
     Promise(
-        "Nobody without a verified identity changes anything; no caller's field decides an amount or an address that our own rows already know.",
+        "Nobody without a verified identity changes anything; no caller's field decides an amount or an "
+        "address that our own rows already know.",
         (
             "tests/e2e/test_every_route_refuses.py::test_an_unproven_caller_gets_401_and_leaves_nothing",
             "tests/integration/test_executor_refuses.py::test_a_pay_order_that_differs_from_our_rows_pays_nothing_and_tells_a_person",

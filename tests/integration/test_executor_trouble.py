@@ -70,9 +70,11 @@ def test_a_lost_answer_changes_nothing(world: World) -> None:
 def test_bytes_that_were_accepted_and_dropped_are_sent_again_until_a_block_has_them(world: World) -> None:
     world.chain.drop_sends = True
     order = a_live_transfer(world)
+    first_block = world.attempts()[0]["first_block"]
     hold_on(world)
     assert world.state(order) == "live"
     assert len(world.chain.sent) >= 3
+    assert world.attempts()[0]["first_block"] == first_block
     world.chain.drop_sends = False
     world.wait(40)
     assert paid_once(world, order)

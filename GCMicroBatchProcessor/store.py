@@ -33,6 +33,12 @@ def pending_total(conn: Connection) -> tuple[Usd, int]:
     return Usd(row["total_usd_micros"]), row["payments"]
 
 
+def overdue_payments(conn: Connection, now: datetime) -> tuple[Usd, int, int | None]:
+    """What the pending payments past their deadline are worth, how many there are, and the id of the first."""
+    row = QUERIES.only(conn, "overdue_payments", now=now)
+    return Usd(row["total_usd_micros"]), row["payments"], row["oldest"]
+
+
 def pending_payments(conn: Connection, most: int) -> list[PendingPayment]:
     """Pending payments by id, nothing locked."""
     return [_pending(row) for row in QUERIES.all(conn, "pending_payments", most=most)]

@@ -18,6 +18,12 @@ SELECT coalesce(sum(pending_usd_amount_micros), 0) AS total_usd_micros, count(*)
   FROM payout_accumulation
  WHERE conversion_status = 'pending';
 
+-- name: overdue_payments(now)
+-- Pending payments past their deadline; relies on payment_pending.
+SELECT coalesce(sum(pending_usd_amount_micros), 0) AS total_usd_micros, count(*) AS payments, min(id) AS oldest
+  FROM payout_accumulation
+ WHERE conversion_status = 'pending' AND due_at <= :now;
+
 -- name: pending_payments(most)
 -- Pending payments by id: what the next batch would take. Nothing is locked.
 SELECT id, pending_usd_amount_micros, net_wei

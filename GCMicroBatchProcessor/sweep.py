@@ -69,6 +69,7 @@ def sweep(batcher: Batcher, now: datetime, trace: str) -> Swept:
             busy.append(held)  # one batch that somebody holds must not keep the others from being looked after
             continue
         redriven += 1
+    _tell_overdue_payments(batcher, now)
     log.info("sweep_done", tasks_made=tasks_made, batches=redriven)
     if busy:
         raise busy[0]
@@ -172,3 +173,14 @@ def _distribute_late(batcher: Batcher, batch_id: UUID, now: datetime, trace: str
         with batcher.database.transaction() as conn:
             raise_alert(conn, SERVICE, alert, now)
             store.postpone_batch(conn, batch_id, now + batcher.terms.limits.wait(REDRIVE_AFTER))
+
+
+def _tell_overdue_payments(batcher: Batcher, now: datetime) -> None:
+    """Payments that are pending for longer than they may be: a person is told, and reminded daily."""
+    with batcher.database.transaction() as conn:
+        worth, count, oldest = store.overdue_payments(conn, now)
+        if count == 0:
+            return
+        message = f"{count} payments worth {worth} are pending for longer than they may be; the oldest is {oldest}"
+        alert = Alert("payments_overdue", "pending", message, {"dedupe": now.date().isoformat()})
+        raise_alert(conn, SERVICE, alert, now)

@@ -15,7 +15,7 @@ from shared.db import Database
 from shared.db.roles import BATCHER, CONDUCTOR
 from shared.exchange import Unclear
 from shared.messages import SwapFailed
-from shared.money import Ether
+from shared.money import Ether, Price
 from tests.integration.batcher_world import BatcherWorld
 
 DatabaseAs = Callable[[str], Database]
@@ -115,3 +115,36 @@ def test_while_batching_is_paused_no_order_is_asked_for(world: BatcherWorld) -> 
     _later(world)
     world.sweep()
     assert world.exchange.asked == asked + 1
+
+
+def test_payments_that_wait_longer_than_they_may_are_told_once_a_day(world: BatcherWorld) -> None:
+    world.a_payment("1")
+    world.a_payment("2")
+    world.write("update payout_accumulation set due_at = created_at + interval '7 days'")
+    world.wait(days=6)
+    world.sweep()
+    assert world.alerts() == []
+    world.wait(days=1)
+    world.sweep()
+    world.sweep()
+    world.a_payment("4")
+    assert world.alerts() == ["payments_overdue"]
+    (message,) = world.column("select message from alert")
+    assert "2 payments worth 3.00 USD" in message
+    world.wait(days=1)
+    world.sweep()
+    assert world.alerts() == ["payments_overdue", "payments_overdue"]
+
+
+def test_an_order_that_is_tried_again_at_another_price_is_guarded_too(world: BatcherWorld) -> None:
+    """Between two attempts hours may pass: what the first one was allowed to order may be wrong money by then."""
+    world.with_terms(funding="quoted")
+    world.exchange.answer_next(Unclear("no answer", maybe_created=True))
+    world.payments("100")
+    world.tick()
+    world.chain.price = Price(1_250 * 10**8, 8)
+    world.exchange.price = Price(1_212, 0)
+    asked = world.exchange.asked
+    world.wait(hours=5)
+    world.sweep()
+    assert world.exchange.asked == asked

@@ -1,0 +1,396 @@
+"""One history: five real services on real SQL, and around them a chain, an exchange, a queue and people, all from a seed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from heapq import heappop, heappush
+from itertools import count
+from typing import Final
+
+from shared.books import opening_balance, post
+from shared.exchange import ETH_TO_USDT, OrderRequest
+from shared.lifecycle import Broken, Reaction
+from shared.messages import UPSTREAM_TO_CONDUCTOR, InstantPayout, seal
+from shared.money import Ether, Tether, Usd
+from shared.sandbox.chain.accounts import EXCHANGE_WALLET, FAUCET
+from shared.sandbox.simulator.blocks import BLOCK_S, GWEI, Transaction
+from shared.sandbox.simulator.dialects import CLIENTS
+from shared.sandbox.simulator.dice import Dice
+from shared.sandbox.simulator.door import Call, Heard, enter
+from shared.sandbox.simulator.exchange import ModelExchange
+from shared.sandbox.simulator.fleet import (
+    FEED,
+    KEYRING,
+    SCHEDULER,
+    SWEPT,
+    UPSTREAM,
+    USDT,
+    WALLET,
+    Fleet,
+    Ports,
+    Replace,
+    base_url,
+    the_signer,
+)
+from shared.sandbox.simulator.interruptions import Interruptions, SimCrash
+from shared.sandbox.simulator.invariants import Invariants, Violation
+from shared.sandbox.simulator.node import ModelNode
+from shared.sandbox.simulator.profile import Faults, Profile
+from shared.sandbox.simulator.progress import Progress
+from shared.sandbox.simulator.provider import Contracts, ModelProvider
+from shared.sandbox.simulator.queue import ModelQueue, ModelTask
+from shared.sandbox.simulator.session import Session, SimDatabase
+from shared.sandbox.simulator.signing import ModelSigner
+from shared.sandbox.simulator.story import Story
+
+START: Final = datetime(2026, 3, 1, tzinfo=UTC)
+WALLET_ETH: Final = Ether.parse("10")
+WALLET_ETH_OF_THE_POOR: Final = Ether.parse("0.03")
+HOT_WALLET: Final = EXCHANGE_WALLET.address.lower()
+_MINUTE: Final = timedelta(minutes=1)
+_TEN_MINUTES: Final = timedelta(minutes=10)
+_RICH: Final = 10**24
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a history is not what it must be."""
+
+    invariant: str
+    detail: str
+
+
+class World:
+    """Everything of one history. Made by `build`; a script or `history.random_history` tells it what people do."""
+
+    def __init__(
+        self,
+        session: Session,
+        seed: int,
+        profile: Profile,
+        replaced: Replace,
+        crash_at: Collection[int],
+        *,
+        listening: bool,
+    ) -> None:
+        self.seed = seed
+        self.now = START
+        self.session = session
+        self.faults = Faults(profile)
+        self.story = Story(START, listening=listening)
+        self.expected_payments: set[str] = set()
+        self.accepted: dict[str, Usd] = {}  # payments that were answered 200, by reference
+        self.steps = 0
+        self._agenda: list[tuple[datetime, int, Callable[[], None]]] = []
+        self._serial = count()
+        self._ids = Dice(seed, "ids")
+        self._bodies = count(1)
+        self._moved_at = START
+        self.interruptions = Interruptions(
+            self.faults, Dice(seed, "interruptions"), crash_at, self._let_others_go_on, self.tell
+        )
+        shape = Dice(seed, "shape")
+        self.is_poor = shape.happens(profile.funds_short)
+        ether = WALLET_ETH_OF_THE_POOR if self.is_poor else WALLET_ETH
+        self.node = ModelNode(
+            self.faults,
+            Dice(seed, "node"),
+            START,
+            finality=shape.between(3, 5),
+            balances={WALLET: ether.wei, HOT_WALLET: _RICH, FAUCET.address: _RICH},
+            tokens={HOT_WALLET: _RICH},
+            told=self.tell,
+        )
+        self.exchange = ModelExchange(self.faults, Dice(seed, "exchange"), self, self.tell, label=f"seed {seed}")
+        self.progress = Progress(
+            self.exchange, self.node, HOT_WALLET, WALLET.lower(), USDT.lower(), lambda: self.now, self.at, self.tell
+        )
+        self.queue = ModelQueue(self.faults, Dice(seed, "queue"), self, self.at, self._deliver, self.tell)
+        self.contracts = Contracts(USDT, FEED)
+        self.invariants = Invariants(session, self.node, WALLET, USDT)
+        count_of_providers = shape.between(1, 3)
+        self.providers = [
+            ModelProvider(
+                f"provider {number}",
+                shape.pick(CLIENTS),
+                self.node,
+                self.contracts,
+                self.faults,
+                Dice(seed, f"provider {number}"),
+                self._around_send,
+                self.tell,
+            )
+            for number in range(1, count_of_providers + 1)
+        ]
+        for provider in self.providers:
+            provider.before_read = self._before_read
+        needed = count_of_providers if shape.happens(500) else count_of_providers // 2 + 1
+        ports = Ports(
+            database=self._database,
+            sender=self.queue,
+            exchange=self.exchange,
+            providers=self.providers,
+            quorum=needed,
+            signer=ModelSigner(the_signer(), self),
+            new_id=self._ids.uuid,
+            batch_funding="quoted" if shape.happens(200) else "received",
+        )
+        self.fleet = Fleet(self, ports, replaced)
+        self._open_books(ether)
+
+    @classmethod
+    def build(
+        cls,
+        session: Session,
+        seed: int,
+        profile: Profile | None = None,
+        *,
+        replace: Replace | None = None,
+        crash_at: Collection[int] = (),
+        listening: bool = False,
+    ) -> World:
+        """A world at its start. `session` must be in a history; `profile` None: the one that the seed draws.
+
+        `replace` puts other parts into the fleet (see `fleet`); `crash_at` numbers points at which a handler is
+        certainly killed; `listening` keeps the story. The attributes of `module:attribute` replacements are the
+        caller's to set (`fleet.attributes_replaced`): they are not this world's alone.
+        """
+        drawn = Profile.of_seed(seed) if profile is None else profile
+        return cls(session, seed, drawn, replace or {}, crash_at, listening=listening)
+
+    # --- time ---------------------------------------------------------------------------------------------------------
+
+    def at(self, when: datetime, what: Callable[[], None]) -> None:
+        """Puts something on the agenda."""
+        heappush(self._agenda, (when, next(self._serial), what))
+
+    def after(self, seconds: int, what: Callable[[], None]) -> None:
+        """Puts something on the agenda, so many seconds after the start of the history."""
+        self.at(START + timedelta(seconds=seconds), what)
+
+    def step(self) -> None:
+        """The next thing on the agenda, then the invariants. Raises Violation."""
+        when, _, what = heappop(self._agenda)
+        self.now = max(self.now, when)
+        self.steps += 1
+        what()
+        self._check()
+
+    def run_until(self, when: datetime) -> None:
+        """Everything on the agenda up to then."""
+        while self._agenda and self._agenda[0][0] <= when:
+            self.step()
+        self.now = max(self.now, when)
+
+    def run_for(self, seconds: int) -> None:
+        self.run_until(self.now + timedelta(seconds=seconds))
+
+    def start_clockwork(self) -> None:
+        """Blocks, sweeps and the exchange's own time begin."""
+        self._slot()
+        self.at(self.now + _MINUTE, self._sweep_and_again)
+
+    @property
+    def is_lively(self) -> bool:
+        """Whether money moved within the last hour."""
+        return self.now - self._moved_at <= timedelta(hours=1)
+
+    # --- what people do -----------------------------------------------------------------------------------------------
+
+    def pays(self, number: int, usd: Usd, ether: Ether) -> None:
+        """A client pays, and the upstream tells the intake until it is answered 200."""
+        body = {
+            "user_id": 1_000 + number,
+            "client_id": -1_000 - number,
+            "wallet_address": FAUCET.address,
+            "payout_currency": "usdt",
+            "payout_network": "eth",
+            "payment_amount_usd": usd.decimal_text(),
+            "subscription_id": number,
+            "payment_timestamp": START.isoformat(),
+            "nowpayments_payment_id": f"np-{number}",
+            "nowpayments_outcome_amount": ether.decimal_text(),
+        }
+        raw = json.dumps(body).encode()
+        self.tell(f"client {number} pays {usd}, which is {ether}")
+        self.expected_payments.add(f"np-{number}")
+        self._tell_intake(f"np-{number}", usd, raw, 0)
+
+    def asks_instant(self, number: int, amount: Ether) -> None:
+        """The upstream opens an order of its own and asks for it to be paid."""
+        order = self.exchange.open(OrderRequest(ETH_TO_USDT, amount, FAUCET.address, FAUCET.address))
+        message = InstantPayout(
+            f"instant-{number}", order.cn_api_id, "eth", "eth", amount.wei, order.payin_address
+        )
+        token = seal(UPSTREAM_TO_CONDUCTOR, message, KEYRING, self._ids.uuid().bytes, self.now)
+        body = json.dumps({"token": token}).encode()
+        self.tell(f"the upstream asks for order {order.cn_api_id} over {amount} to be paid")
+        url = base_url("conductor") + UPSTREAM_TO_CONDUCTOR.route
+        self.queue.put_direct(f"upstream-{number}", UPSTREAM_TO_CONDUCTOR.queue, url, body, self._trace())
+
+    def tick(self) -> Heard | None:
+        """Cloud Scheduler asks whether it is time for a batch."""
+        return self.call("batcher", Call("/check-threshold", b"", SCHEDULER, self._trace()))
+
+    def sweep(self) -> None:
+        """Cloud Scheduler asks every service to look for what was lost."""
+        for role in SWEPT:
+            self.call(role, Call("/sweep", b"", SCHEDULER, self._trace()))
+
+    def pause(self, stage: str, reason: str) -> None:
+        """A person stops a stage."""
+        self.tell(f"a person pauses {stage}")
+        self._write(
+            "insert into pause (stage, reason, paused_by, paused_at) values (:s, :r, 'a person', :now)"
+            " on conflict do nothing",
+            s=stage,
+            r=reason,
+            now=self.now,
+        )
+
+    def resume(self, stage: str) -> None:
+        """A person lets a stage go on."""
+        self.tell(f"a person resumes {stage}")
+        self._write("delete from pause where stage = :s and paused_by = 'a person'", s=stage)
+
+    def top_up(self, amount: Ether) -> None:
+        """The platform puts its own ETH into the wallet, and into the books."""
+        self.tell(f"a person tops the wallet up by {amount}")
+        self.node.wake(self.now)
+        self.node.top_up(WALLET, amount.wei)
+        self.node.keep_busy(self.now)
+        with self.session.looking():
+            posting = opening_balance(f"top-up {next(self._bodies)}", amount, Tether(0))
+            post(self.session.connection, posting, self.now, "0" * 32)
+
+    def steals_nonce(self) -> None:
+        """Somebody else sends a transaction with the wallet's key."""
+        sender = WALLET.lower()
+        nonce = self.node.next_nonce(sender)
+        for key in sorted(self.node.pool):
+            if key[0] == sender:
+                nonce = key[1]
+                del self.node.pool[key]
+                break
+        digest = f"0x{nonce + 0xF0:064x}"
+        self.tell(f"somebody else uses the wallet's key: {digest} takes nonce {nonce}")
+        one = Transaction(digest, sender, nonce, FAUCET.address.lower(), 1, 2 * GWEI, 900 * GWEI, steady=True)
+        self.node.pooled(one)
+        self.node.keep_busy(self.now)
+
+    # --- calls --------------------------------------------------------------------------------------------------------
+
+    def call(self, role: str, call: Call) -> Heard | None:
+        """One call of a service; None when it was killed on the way. Raises Violation for what may never be."""
+        told = len(self.session.connection.told or ())
+        self.interruptions.running.append(role)
+        try:
+            heard = enter(self.fleet.doors[role], call, self.now)
+        except SimCrash:
+            self.fleet.start(role)
+            heard = None
+        finally:
+            self.interruptions.running.pop()
+            self._tell_moves(told)
+        if heard is not None:
+            self._judge(role, call, heard)
+        return heard
+
+    def tell(self, text: str) -> None:
+        """A line of the story."""
+        if self.story.listening:
+            self.story.tell(self.now, text)
+
+    # --- around outside calls (exchange.Around) -----------------------------------------------------------------------
+
+    def calls(self, where: str) -> None:
+        self.session.must_be_outside(where)
+        self.interruptions.pause(f"before it asks {where}")
+
+    def called(self, where: str) -> None:
+        self.interruptions.pause(f"after it asked {where}")
+
+    # --- inside -------------------------------------------------------------------------------------------------------
+
+    def _around_send(self, where: str, raw: bytes) -> None:
+        self.session.must_be_outside("a provider")
+        self.invariants.judge_send(raw)
+        self.interruptions.pause(where)
+
+    def _before_read(self, what: str) -> None:
+        self.session.must_be_outside(f"a provider for a {what}")
+        self.node.wake(self.now)
+
+    def _database(self, role: str, database_role: str) -> SimDatabase:
+        return SimDatabase(self.session, role, database_role, self.interruptions, Dice(self.seed, f"database {role}"))
+
+    def _deliver(self, task: ModelTask) -> int | None:
+        host, _, path = task.url.removeprefix("https://").partition("/")
+        role = host.partition(".")[0]
+        heard = self.call(role, Call(f"/{path}", task.body, "", task.trace, task.name))
+        return None if heard is None else heard.status
+
+    def _tell_intake(self, ref: str, usd: Usd, raw: bytes, tries: int) -> None:
+        heard = self.call("intake", Call("/", raw, UPSTREAM, self._trace()))
+        if heard is not None and heard.status == 200:
+            self.accepted[ref] = usd
+            return
+        wait_s = min(10 * 2**tries, 600)
+        self.at(self.now + timedelta(seconds=wait_s), lambda: self._tell_intake(ref, usd, raw, tries + 1))
+
+    def _slot(self) -> None:
+        if self.node.busy or self.now - self.node.head.at >= _TEN_MINUTES:
+            self.node.next_block(self.now)
+        self.progress.look()
+        self.at(self.now + timedelta(seconds=BLOCK_S), self._slot)
+
+    def _sweep_and_again(self) -> None:
+        self.sweep()
+        if self.interruptions.dice.happens(self.faults.now.purges):
+            self.queue.purge()
+        self.at(self.now + (_MINUTE if self.is_lively else _TEN_MINUTES), self._sweep_and_again)
+
+    def _let_others_go_on(self) -> None:
+        """Some seconds, or some minutes, in which the handler that runs now stands still."""
+        dice = self.interruptions.dice
+        until = self.now + timedelta(seconds=dice.pick((0, 2, 20, 90, 240)))
+        for _ in range(dice.between(1, 12)):
+            if not self._agenda or self._agenda[0][0] > until:
+                break
+            self.step()
+
+    def _check(self) -> None:
+        connection = self.session.connection
+        if self.session.inside is None and connection.moved:
+            connection.moved = False
+            self._moved_at = self.now
+            self.invariants.check()
+
+    def _judge(self, role: str, call: Call, heard: Heard) -> None:
+        error = heard.error
+        if isinstance(error, Broken) or (error is not None and not isinstance(error, Reaction)):
+            raise Violation("no_handler_breaks", f"{role} {call.path}: {type(error).__name__}: {error}") from error
+        if error is not None:
+            self.tell(f"{role} {call.path} answers {heard.status}: {error}")
+
+    def _tell_moves(self, since: int) -> None:
+        told = self.session.connection.told
+        if told is not None and self.session.inside is None:
+            self.story.tell_moves(self.now, told[since:])
+            del told[since:]
+
+    def _open_books(self, ether: Ether) -> None:
+        self.session.connection.told = [] if self.story.listening else None
+        with self.session.looking():
+            post(self.session.connection, opening_balance(WALLET, ether, Tether(0)), START, "0" * 32)
+        self.session.connection.moved = False
+
+    def _write(self, sql: str, **params: object) -> None:
+        with self.session.looking():
+            self.session.connection.run(sql, **params)
+
+    def _trace(self) -> str:
+        return f"{self._ids.uuid().hex}"

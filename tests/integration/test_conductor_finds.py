@@ -566,6 +566,7 @@ def test_a_refund_after_trouble_ends_a_parked_request(world: World) -> None:
     asked = world.a_watched_batch()
     world.says(asked, "failed")
     world.look(asked)
+    world.wait(seconds=15)
     refund(world, asked)
     world.sends_back(SOME_ETH)
     assert world.look(asked).status is RequestState.REPORTED

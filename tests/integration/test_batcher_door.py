@@ -51,8 +51,8 @@ ENVIRONMENT = {
 
 
 @pytest.fixture
-def world(database: Database, database_as: DatabaseAs) -> BatcherWorld:
-    return BatcherWorld.of(database, database_as(BATCHER))
+def world(reused_database: Database, reused_database_as: DatabaseAs) -> BatcherWorld:
+    return BatcherWorld.of(reused_database, reused_database_as(BATCHER))
 
 
 @pytest.fixture
@@ -154,9 +154,14 @@ def test_a_tick_takes_any_body_and_content_type(world: BatcherWorld) -> None:
     ("fee", "threshold", "ordered_wei"), [("0", "100", 40_000_000_000_000_000), ("15", "80", 34_000_000_000_000_000)]
 )
 def test_webhooks_become_one_order_and_exact_shares(
-    world: BatcherWorld, database: Database, database_as: DatabaseAs, fee: str, threshold: str, ordered_wei: int
+    world: BatcherWorld,
+    reused_database: Database,
+    reused_database_as: DatabaseAs,
+    fee: str,
+    threshold: str,
+    ordered_wei: int,
 ) -> None:
-    intake = IntakeWorld.of(database, database_as(INTAKE), fee=fee)
+    intake = IntakeWorld.of(reused_database, reused_database_as(INTAKE), fee=fee)
     world.with_terms(threshold=Usd.parse(threshold))
     for body in (FIFTY, THIRTY, TWENTY):
         for _ in range(3):

@@ -22,7 +22,13 @@ PAYIN = "0x57f31ad4b64095347F87eDB1675566DAfF5EC886"
 
 
 @pytest.fixture
-def world(database: Database, database_as: DatabaseAs) -> BatcherWorld:
+def world(reused_database: Database, reused_database_as: DatabaseAs) -> BatcherWorld:
+    return BatcherWorld.of(reused_database, reused_database_as(BATCHER))
+
+
+@pytest.fixture
+def own_world(database: Database, database_as: DatabaseAs) -> BatcherWorld:
+    """For tests that change the schema."""
     return BatcherWorld.of(database, database_as(BATCHER))
 
 
@@ -227,14 +233,14 @@ def test_an_order_id_that_is_ours_already_is_never_adopted_twice(world: BatcherW
     assert world.adopted(first)["cn_api_id"] == "fake0000000001"
 
 
-def test_a_commit_that_fails_after_the_answer_is_made_good_by_the_sweep(world: BatcherWorld) -> None:
-    world.exchange.before_next_answer(lambda: world.write("alter table outbox rename to away"))
-    world.payments("60", "40")
-    assert world.tick().status == 500
-    world.write("alter table away rename to outbox")
-    late(world)
-    assert world.sweep().status == 200
-    assert world.order_statuses() == ["unknown", "adopted"]
+def test_a_commit_that_fails_after_the_answer_is_made_good_by_the_sweep(own_world: BatcherWorld) -> None:
+    own_world.exchange.before_next_answer(lambda: own_world.write("alter table outbox rename to away"))
+    own_world.payments("60", "40")
+    assert own_world.tick().status == 500
+    own_world.write("alter table away rename to outbox")
+    late(own_world)
+    assert own_world.sweep().status == 200
+    assert own_world.order_statuses() == ["unknown", "adopted"]
 
 
 def test_a_new_attempt_meets_the_market_anew_and_waits_while_it_is_outside_its_bands(world: BatcherWorld) -> None:

@@ -16,9 +16,9 @@ SECONDS_AT_MOST = 10  # about two on an idle machine
 
 
 def test_ten_thousand_payments_are_claimed_and_shared_out_within_seconds(
-    database: Database, database_as: Callable[[str], Database]
+    reused_database: Database, reused_database_as: Callable[[str], Database]
 ) -> None:
-    world = BatcherWorld.of(database, database_as(BATCHER))
+    world = BatcherWorld.of(reused_database, reused_database_as(BATCHER))
     world.with_terms(guard={"max_transfer": Ether.parse("1000")})
     world.write(
         """insert into payout_accumulation (payment_ref, request_hash, user_id, client_id, client_wallet_address,
@@ -51,9 +51,9 @@ def test_ten_thousand_payments_are_claimed_and_shared_out_within_seconds(
 
 
 def test_ten_thousand_payments_without_ether_are_parked_in_one_go(
-    database: Database, database_as: Callable[[str], Database]
+    reused_database: Database, reused_database_as: Callable[[str], Database]
 ) -> None:
-    world = BatcherWorld.of(database, database_as(BATCHER))
+    world = BatcherWorld.of(reused_database, reused_database_as(BATCHER))
     world.write(
         """insert into payout_accumulation (payment_ref, request_hash, user_id, client_id, client_wallet_address,
                client_payout_currency, client_payout_network, payment_timestamp, raw_amount_text,

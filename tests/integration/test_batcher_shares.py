@@ -21,8 +21,8 @@ DatabaseAs = Callable[[str], Database]
 
 
 @pytest.fixture
-def world(database: Database, database_as: DatabaseAs) -> BatcherWorld:
-    return BatcherWorld.of(database, database_as(BATCHER))
+def world(reused_database: Database, reused_database_as: DatabaseAs) -> BatcherWorld:
+    return BatcherWorld.of(reused_database, reused_database_as(BATCHER))
 
 
 def test_fifty_thirty_twenty_share_ninety_seven(world: BatcherWorld) -> None:

@@ -21,7 +21,13 @@ DatabaseAs = Callable[[str], Database]
 
 
 @pytest.fixture
-def world(database: Database, database_as: DatabaseAs) -> BatcherWorld:
+def world(reused_database: Database, reused_database_as: DatabaseAs) -> BatcherWorld:
+    return BatcherWorld.of(reused_database, reused_database_as(BATCHER))
+
+
+@pytest.fixture
+def own_world(database: Database, database_as: DatabaseAs) -> BatcherWorld:
+    """For tests that change the schema."""
     return BatcherWorld.of(database, database_as(BATCHER))
 
 
@@ -134,21 +140,21 @@ def test_claim_members_and_intent_are_committed_before_the_exchange_is_asked(wor
     }
 
 
-def test_adoption_and_its_message_are_one_commit(world: BatcherWorld) -> None:
+def test_adoption_and_its_message_are_one_commit(own_world: BatcherWorld) -> None:
     seen: list[Any] = []
-    world.exchange.before_next_answer(
-        lambda: seen.append((world.order_statuses(), world.column("select count(*) from outbox")))
+    own_world.exchange.before_next_answer(
+        lambda: seen.append((own_world.order_statuses(), own_world.column("select count(*) from outbox")))
     )
-    world.write("create unique index no_message on outbox ((1)) where edge is not null")
-    world.write(
+    own_world.write("create unique index no_message on outbox ((1)) where edge is not null")
+    own_world.write(
         """insert into outbox values (gen_random_uuid(), 'x', 'x', 1, '\\x00112233445566778899aabbccddeeff', '', '',
                now(), now())"""
     )
-    world.payments("60", "40")
-    assert world.tick().status == 500
+    own_world.payments("60", "40")
+    assert own_world.tick().status == 500
     assert seen == [(["sending"], [1])]
-    assert world.order_statuses() == ["sending"], "without its message the order is not adopted"
-    assert world.batch()["conversion_status"] == "pending"
+    assert own_world.order_statuses() == ["sending"], "without its message the order is not adopted"
+    assert own_world.batch()["conversion_status"] == "pending"
 
 
 def test_a_lost_task_call_changes_nothing_and_the_sweep_makes_the_task(world: BatcherWorld) -> None:
@@ -254,30 +260,30 @@ def test_limits_that_may_not_be_read_are_unread_and_so_a_5xx(world: BatcherWorld
     assert world.alerts() == ([] if kind is RefusalKind.RATE_LIMITED else ["batch_held_back"])
 
 
-def test_what_cannot_be_read_is_a_5xx_and_claims_nothing(world: BatcherWorld) -> None:
-    world.payments("60", "40")
+def test_what_cannot_be_read_is_a_5xx_and_claims_nothing(own_world: BatcherWorld) -> None:
+    own_world.payments("60", "40")
 
     def fails(code: str) -> None:
-        answer = world.tick()
+        answer = own_world.tick()
         assert (answer.status, answer.body["code"]) == (503, code)
-        assert world.statuses() == ["pending", "pending"]
+        assert own_world.statuses() == ["pending", "pending"]
 
-    world.chain.away = True
+    own_world.chain.away = True
     fails("providers_unavailable")
-    world.chain.away = False
-    world.chain.price = None
+    own_world.chain.away = False
+    own_world.chain.price = None
     fails("price_unusable")
-    world.chain.price = Price(2_500, 0)
+    own_world.chain.price = Price(2_500, 0)
     for question in ("range", "estimate"):
-        world.exchange.unreadable = {question}
+        own_world.exchange.unreadable = {question}
         fails("exchange_unreadable")
-    world.exchange.unreadable = set()
-    world.write("alter table book_entry rename to away")
-    assert world.tick().status == 500, "dust that cannot be read is not zero"
-    world.write("alter table away rename to book_entry")
-    assert world.exchange.asked == 0
-    assert world.outcomes() == []
-    assert world.tick().body["outcome"] == "batch_created"
+    own_world.exchange.unreadable = set()
+    own_world.write("alter table book_entry rename to away")
+    assert own_world.tick().status == 500, "dust that cannot be read is not zero"
+    own_world.write("alter table away rename to book_entry")
+    assert own_world.exchange.asked == 0
+    assert own_world.outcomes() == []
+    assert own_world.tick().body["outcome"] == "batch_created"
 
 
 # --- the transfer limit -----------------------------------------------------------------------------------------------

@@ -30,7 +30,13 @@ ONE_PAYMENT = {"payout_accumulation": 1, "history": 1, "posting": 1, "book_entry
 
 
 @pytest.fixture
-def world(database: Database, database_as: DatabaseAs) -> IntakeWorld:
+def world(reused_database: Database, reused_database_as: DatabaseAs) -> IntakeWorld:
+    return IntakeWorld.of(reused_database, reused_database_as(INTAKE))
+
+
+@pytest.fixture
+def own_world(database: Database, database_as: DatabaseAs) -> IntakeWorld:
+    """For tests that change the schema."""
     return IntakeWorld.of(database, database_as(INTAKE))
 
 
@@ -213,8 +219,8 @@ def test_a_bad_field_through_a_queue_is_committed_and_answered_200_refused(world
     assert world.counts() == {"refused_message": 2, "alert": 1}, "the same task is told once"
 
 
-def test_the_fee_is_taken_exactly_in_usd_and_in_wei(database: Database, database_as: DatabaseAs) -> None:
-    world = IntakeWorld.of(database, database_as(INTAKE), fee="15")
+def test_the_fee_is_taken_exactly_in_usd_and_in_wei(reused_database: Database, reused_database_as: DatabaseAs) -> None:
+    world = IntakeWorld.of(reused_database, reused_database_as(INTAKE), fee="15")
     assert world.post(FIFTY).body["pending_usd_amount"] == "42.500000"
     world.post(
         changed(FIFTY, nowpayments_payment_id="odd", payment_amount_usd="1.43", nowpayments_outcome_amount="0.000572")
@@ -236,7 +242,7 @@ def test_the_fee_is_taken_exactly_in_usd_and_in_wei(database: Database, database
         (1_430_000, 214_500, 1_215_500, 150_000, 572 * 10**12, 858 * 10**11, 4862 * 10**11),
         (1, 0, 1, 150_000, 7, 1, 6),
     ]
-    with database.read() as conn:
+    with reused_database.read() as conn:
         balances = totals(conn)
     gross, fee = 2 * 10**16 + 572 * 10**12 + 7, 3 * 10**15 + 858 * 10**11 + 1
     assert balances.eth[Account.GATEWAY_RECEIVABLE] == Ether(gross)
@@ -245,10 +251,12 @@ def test_the_fee_is_taken_exactly_in_usd_and_in_wei(database: Database, database
     assert balances.eth_sum() == Ether.zero()
 
 
-def test_a_repeat_after_the_fee_changed_gets_the_first_answer(database: Database, database_as: DatabaseAs) -> None:
-    role = database_as(INTAKE)
-    first = IntakeWorld.of(database, role, fee="15").post(FIFTY)
-    again = IntakeWorld.of(database, role, fee="20").post(FIFTY)
+def test_a_repeat_after_the_fee_changed_gets_the_first_answer(
+    reused_database: Database, reused_database_as: DatabaseAs
+) -> None:
+    role = reused_database_as(INTAKE)
+    first = IntakeWorld.of(reused_database, role, fee="15").post(FIFTY)
+    again = IntakeWorld.of(reused_database, role, fee="20").post(FIFTY)
     assert again.body == first.body | {"duplicate": True}
 
 
@@ -287,27 +295,27 @@ def test_a_pause_of_another_stage_does_not_hold_payments_back(world: IntakeWorld
     assert world.post(FIFTY).status == 200
 
 
-def test_a_database_that_is_down_is_a_5xx_and_the_next_delivery_is_counted(world: IntakeWorld) -> None:
-    world.write("alter table payout_accumulation rename to away")
-    lost = world.post(FIFTY)
+def test_a_database_that_is_down_is_a_5xx_and_the_next_delivery_is_counted(own_world: IntakeWorld) -> None:
+    own_world.write("alter table payout_accumulation rename to away")
+    lost = own_world.post(FIFTY)
     assert lost.status >= 500
     assert "away" not in str(lost.body)
-    world.write("alter table away rename to payout_accumulation")
-    assert world.post(FIFTY).body["duplicate"] is False
+    own_world.write("alter table away rename to payout_accumulation")
+    assert own_world.post(FIFTY).body["duplicate"] is False
 
 
 def test_sessions_that_are_killed_cost_a_503_at_most_and_no_payment(
-    world: IntakeWorld, postgres: Postgres, database_name: str
+    own_world: IntakeWorld, postgres: Postgres, database_name: str
 ) -> None:
-    assert world.post(FIFTY).status == 200
+    assert own_world.post(FIFTY).status == 200
     postgres.superuser.cursor().execute(
         "select pg_terminate_backend(pid) from pg_stat_activity where usename = %s and datname = %s",
         (INTAKE, database_name),
     )
-    answers = [world.post(THIRTY), world.post(THIRTY)]
+    answers = [own_world.post(THIRTY), own_world.post(THIRTY)]
     assert {answer.status for answer in answers} <= {200, 503}
     assert answers[-1].status == 200
-    assert world.counts()["payout_accumulation"] == 2
+    assert own_world.counts()["payout_accumulation"] == 2
 
 
 def test_a_table_that_someone_locks_delays_nobody_for_ever(

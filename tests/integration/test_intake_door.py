@@ -35,8 +35,8 @@ ENVIRONMENT = {
 
 
 @pytest.fixture
-def world(database: Database, database_as: DatabaseAs) -> IntakeWorld:
-    return IntakeWorld.of(database, database_as(INTAKE))
+def world(reused_database: Database, reused_database_as: DatabaseAs) -> IntakeWorld:
+    return IntakeWorld.of(reused_database, reused_database_as(INTAKE))
 
 
 @pytest.fixture

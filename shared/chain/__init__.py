@@ -3,10 +3,13 @@
 Ports and values:  `Chain`, `Signer`; `Block`, `Head`, `Included`, `FinalConsumer`, `TokenTransfer`, `EtherReceived`,
                    `NotFound`, `NotFinalYet`, `Reverted`, `NotThisTransfer`, `SendAnswer`, `AnswerKind`, `Fees`,
                    `TransferFields`, `Signed`, `Arrivals`, `EtherArrival`.
-Real ones:         `EthereumChain`, `LocalSigner`, `decode_signed`, `check_signed`, `ChainSettings`.
+Real ones:         `EthereumChain`, `ChainSettings`.
+Signers:           `LocalSigner`, `KmsSigner`, `CarefulSigner` with its `SigningRecord` (`Promise`, `equivocates`);
+                   `decode_signed`, `check_signed`.
+Answers and fees:  `classify`, `gist`, `ADVICE` (`Advice`, `Pace`); `bumped`, `AtCeiling`, `is_outbid`, `pressure_at`.
 Addresses:         `is_address`, `to_checksum`, `same_address`, `keccak`.
 Trouble:           `ProvidersUnavailable`, `ProvidersDisagree`, `WrongChain`, `FeesTooHigh`, `TransferWouldFail`,
-                   `PriceUnusable`, `SignedBytesDiffer`.
+                   `PriceUnusable`, `SignedBytesDiffer`, `SignerUnavailable`, `SignerLied`, `Equivocation`.
 
 Names are fetched when they are first used: web3 costs half a second of start, and intake only checks addresses.
 """
@@ -16,7 +19,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from shared.chain.address import is_address, keccak, same_address, to_checksum
+    from shared.chain.advice import ADVICE, Advice, Pace
+    from shared.chain.answers import classify, gist
+    from shared.chain.bump import AtCeiling, bumped, is_outbid, pressure_at
+    from shared.chain.careful import CarefulSigner, Promise, SigningRecord, equivocates
     from shared.chain.ethereum import EthereumChain
+    from shared.chain.kms import KmsSigner
     from shared.chain.port import (
         AnswerKind,
         Arrivals,
@@ -41,21 +49,29 @@ if TYPE_CHECKING:
     from shared.chain.settings import ChainSettings
     from shared.chain.signer import LocalSigner, check_signed, decode_signed
     from shared.chain.trouble import (
+        Equivocation,
         FeesTooHigh,
         PriceUnusable,
         ProvidersDisagree,
         ProvidersUnavailable,
         SignedBytesDiffer,
+        SignerLied,
+        SignerUnavailable,
         TransferWouldFail,
         WrongChain,
     )
 
 __all__ = [
+    "ADVICE",
+    "Advice",
     "AnswerKind",
     "Arrivals",
+    "AtCeiling",
     "Block",
+    "CarefulSigner",
     "Chain",
     "ChainSettings",
+    "Equivocation",
     "EtherArrival",
     "EtherReceived",
     "EthereumChain",
@@ -64,11 +80,14 @@ __all__ = [
     "FinalConsumer",
     "Head",
     "Included",
+    "KmsSigner",
     "LocalSigner",
     "NotFinalYet",
     "NotFound",
     "NotThisTransfer",
+    "Pace",
     "PriceUnusable",
+    "Promise",
     "ProvidersDisagree",
     "ProvidersUnavailable",
     "Reverted",
@@ -76,33 +95,59 @@ __all__ = [
     "Signed",
     "SignedBytesDiffer",
     "Signer",
+    "SignerLied",
+    "SignerUnavailable",
+    "SigningRecord",
     "TokenTransfer",
     "TransferFields",
     "TransferWouldFail",
     "WrongChain",
+    "bumped",
     "check_signed",
+    "classify",
     "decode_signed",
+    "equivocates",
+    "gist",
     "is_address",
+    "is_outbid",
     "keccak",
+    "pressure_at",
     "same_address",
     "to_checksum",
 ]
 
 _ELSEWHERE: Final = {
+    "ADVICE": "advice",
+    "Advice": "advice",
+    "AtCeiling": "bump",
+    "CarefulSigner": "careful",
     "ChainSettings": "settings",
+    "Equivocation": "trouble",
     "EthereumChain": "ethereum",
     "FeesTooHigh": "trouble",
+    "KmsSigner": "kms",
     "LocalSigner": "signer",
+    "Pace": "advice",
     "PriceUnusable": "trouble",
+    "Promise": "careful",
     "ProvidersDisagree": "trouble",
     "ProvidersUnavailable": "trouble",
     "SignedBytesDiffer": "trouble",
+    "SignerLied": "trouble",
+    "SignerUnavailable": "trouble",
+    "SigningRecord": "careful",
     "TransferWouldFail": "trouble",
     "WrongChain": "trouble",
+    "bumped": "bump",
     "check_signed": "signer",
+    "classify": "answers",
     "decode_signed": "signer",
+    "equivocates": "careful",
+    "gist": "answers",
     "is_address": "address",
+    "is_outbid": "bump",
     "keccak": "address",
+    "pressure_at": "bump",
     "same_address": "address",
     "to_checksum": "address",
 }

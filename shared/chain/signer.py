@@ -32,7 +32,7 @@ _MOST: Final = 2**256 - 1
 _PARTS: Final = 12
 _TO, _CALL_DATA, _ACCESS_LIST = 5, 7, 8
 _SCALARS: Final = (0, 1, 2, 3, 4, 6, 9, 10, 11)
-_CURVE_ORDER: Final = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141  # secp256k1
+CURVE_ORDER: Final = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141  # secp256k1
 
 
 class LocalSigner:
@@ -173,10 +173,15 @@ def _parts_of(raw: bytes) -> list[bytes] | None:
 
 def _signer_of(parts: list[bytes]) -> str | None:
     y_parity, r, s = (int.from_bytes(part, "big") for part in parts[9:])
-    if not (0 < r < _CURVE_ORDER and 0 < s <= _CURVE_ORDER // 2):
+    if not (0 < r < CURVE_ORDER and 0 < s <= CURVE_ORDER // 2):
         return None  # EIP-2: the other half of s would be a second hash for the same payment
-    digest = keccak(bytes([_TYPE]) + rlp.encode(parts[:9]))
+    return recovered_address(keccak(bytes([_TYPE]) + rlp.encode(parts[:9])), y_parity, r, s)
+
+
+def recovered_address(digest: bytes, y_parity: int, r: int, s: int) -> str | None:
+    """The account whose key made this signature over the digest; None if no key can have made it."""
     try:
-        return Signature(vrs=(y_parity, r, s)).recover_public_key_from_msg_hash(digest).to_checksum_address()
+        key = Signature(vrs=(y_parity, r, s)).recover_public_key_from_msg_hash(digest)
     except (BadSignature, ValidationError):
         return None
+    return str(key.to_checksum_address())

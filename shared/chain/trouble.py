@@ -1,7 +1,8 @@
 """What can go wrong when the chain is asked, by what may be done next.
 
-Reading never changes anything, so all trouble of reading is *try later*. Only two things are broken for good: a
-provider that serves another chain, and signed bytes that differ from what was asked.
+Reading never changes anything, so all trouble of reading is *try later*; so is a signature that did not come, because
+what was never stored was never sent. Broken for good are only a provider that serves another chain, and a signer that
+gives, or is asked for, something else than what was promised.
 """
 
 from collections.abc import Mapping
@@ -85,3 +86,38 @@ class SignedBytesDiffer(Broken):
     def __init__(self, fields: tuple[str, ...]) -> None:
         super().__init__(f"Signed bytes differ from what was asked in: {', '.join(fields)}.")
         self.fields = fields
+
+
+class SignerUnavailable(TryLater):
+    """The key service did not sign; `reason` is `throttled`, `timed_out`, `refused` or `unreachable`.
+
+    It may have made a signature that we never saw. Nobody can send it but we, so signing again is safe.
+    """
+
+    code: ClassVar[str] = "signer_unavailable"
+
+    def __init__(self, reason: str, error: str) -> None:
+        super().__init__(f"The key service did not sign ({reason}): {error}.")
+        self.reason = reason
+
+
+class SignerLied(Broken):
+    """What the key service answered cannot be believed; `what` names the part of the answer."""
+
+    code: ClassVar[str] = "signer_lied"
+
+    def __init__(self, what: str, told: str) -> None:
+        super().__init__(f"The key service's answer cannot be believed ({what}): {told}.")
+        self.what = what
+
+
+class Equivocation(Broken):
+    """A second, different payment was asked for a nonce that is promised already; nothing was signed."""
+
+    code: ClassVar[str] = "equivocation"
+
+    def __init__(self, chain_id: int, account: str, nonce: int) -> None:
+        super().__init__(f"Nonce {nonce} of {account} on chain {chain_id} is promised to another payment.")
+        self.chain_id = chain_id
+        self.account = account
+        self.nonce = nonce

@@ -1,0 +1,13 @@
+"""The wallet's key in Cloud KMS: it signs what it is given, cannot be copied, and is believed in nothing.
+
+`KmsSigner` is the `Signer`; `KmsClient` is what it needs of google-cloud-kms. `crc32c`, `read_der` and `address_of_pem`
+read the service's answers strictly: whatever is not exactly as it must be is `SignerLied`.
+"""
+
+from shared.chain.kms.checksum import crc32c
+from shared.chain.kms.client import KmsClient, KmsNotInstalled
+from shared.chain.kms.der import read_der
+from shared.chain.kms.public_key import address_of_pem
+from shared.chain.kms.signer import KmsSigner
+
+__all__ = ["KmsClient", "KmsNotInstalled", "KmsSigner", "address_of_pem", "crc32c", "read_der"]

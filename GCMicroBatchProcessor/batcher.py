@@ -22,6 +22,7 @@ SERVICE: Final = "GCMicroBatchProcessor"
 MOST_MEMBERS: Final = 10_000  # of one batch; the rest waits for the next tick
 MOST_ORDER_ATTEMPTS: Final = 5  # unclear answers per batch; each orphan is free but looks abusive (exchange facts 6.6)
 REDRIVE_AFTER: Final = timedelta(minutes=2)  # a message that was lost is sent anew by the first sweep after this
+TAKEN_WITHIN: Final = timedelta(hours=1)  # a request that the conductor has not taken by then was refused
 GAS_OF_A_TRANSFER: Final = 26_250  # 21,000 and a quarter more: a deposit address may be a small contract
 
 

@@ -69,6 +69,7 @@ class Batch:
     arrived: Tether | None
     usdt_tx_hash: str | None
     due_at: datetime | None
+    updated_at: datetime  # when it came into its state
 
     def is_late(self, now: datetime) -> bool:
         """Whether a sweep is still asked for: another one may have acted since the batch was found."""

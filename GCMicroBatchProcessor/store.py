@@ -311,6 +311,7 @@ def _batch(row: Row) -> Batch:
         arrived=None if arrived is None else Tether(arrived),
         usdt_tx_hash=row["usdt_tx_hash"],
         due_at=row["due_at"],
+        updated_at=row["updated_at"],
     )
 
 

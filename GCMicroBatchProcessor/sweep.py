@@ -11,20 +11,20 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from shared.db import Alert, Contended, StatementTimedOut, raise_alert
+from shared.db import Alert, Connection, Contended, StatementTimedOut, raise_alert
 from shared.lifecycle import BatchState, Broken, OrderState, Refused, RequestState
 from shared.lifecycle import facts as f
 from shared.money import Ether
 from shared.telemetry import get_logger
 
 from . import store
-from .batcher import MOST_ORDER_ATTEMPTS, REDRIVE_AFTER, SERVICE, Batcher
+from .batcher import MOST_ORDER_ATTEMPTS, REDRIVE_AFTER, SERVICE, TAKEN_WITHIN, Batcher
 from .distribute import distribute
 from .form_batch import intend_order
 from .market import meet_market, or_held_back, read_feed
 from .open_order import give_up_attempt, open_order, park_batch, put_pay_batch, release_batch
 from .price_guard import HeldBack
-from .rows import Batch
+from .rows import Batch, OrderAttempt
 
 log = get_logger()
 
@@ -155,13 +155,22 @@ def _look_after_swap(batcher: Batcher, batch_id: UUID, now: datetime, trace: str
         elif request is not None and request.status == RequestState.PARKED.value:
             park_batch(conn, batcher, batch, f.SwapStuck(request.reason or "its request is parked"), now, trace)
         elif adopted and request is None:
-            order = adopted[0]
-            assert order.cn_api_id is not None
-            assert order.payin_address is not None
-            message_ids.append(
-                put_pay_batch(conn, batcher, batch_id, order.cn_api_id, order.amount, order.payin_address, now)
-            )
+            message_ids.append(_ask_again(conn, batcher, batch, adopted[0], now, trace))
     batcher.outbox.flush(message_ids, now)
+
+
+def _ask_again(
+    conn: Connection, batcher: Batcher, batch: Batch, order: OrderAttempt, now: datetime, trace: str
+) -> UUID:
+    """Sends the request anew. One that is not taken for an hour is refused: a person is told, and asking slows down."""
+    assert order.cn_api_id is not None
+    assert order.payin_address is not None
+    batch_id, patience = batch.batch_conversion_id, batcher.terms.limits.wait(TAKEN_WITHIN)
+    if batch.status is BatchState.PARKED:
+        store.postpone_batch(conn, batch_id, now + patience)
+    elif now - batch.updated_at >= patience:
+        park_batch(conn, batcher, batch, f.SwapStuck("the conductor does not take the request to pay it"), now, trace)
+    return put_pay_batch(conn, batcher, batch_id, order.cn_api_id, order.amount, order.payin_address, now)
 
 
 def _distribute_late(batcher: Batcher, batch_id: UUID, now: datetime, trace: str) -> None:

@@ -148,3 +148,24 @@ def test_an_order_that_is_tried_again_at_another_price_is_guarded_too(world: Bat
     world.wait(hours=5)
     world.sweep()
     assert world.exchange.asked == asked
+
+
+def test_a_request_that_the_conductor_never_takes_parks_the_batch_and_is_asked_for_ever_more_rarely(
+    world: BatcherWorld,
+) -> None:
+    """It refuses (its own limit may be lower), and says so where only its operator looks."""
+    batch = world.a_batch("100")
+    world.messages()
+    for _ in range(40):
+        _later(world)
+        world.sweep()
+    assert world.batch(batch)["conversion_status"] == "parked"
+    assert "the conductor" in world.batch(batch)["reason"]
+    world.messages()
+    for _ in range(60):  # two hours
+        _later(world)
+        world.sweep()
+    assert 1 <= len(world.messages()) <= 3
+    report = world.is_paid(batch, "97")  # it was taken after all
+    assert world.report(report).status == 200
+    assert world.statuses() == ["completed"]

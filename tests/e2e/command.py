@@ -26,6 +26,7 @@ ROOT = Path(__file__).parents[2]
 GCPAY = ROOT / "gcpay"
 _ENDS_S = 180.0
 _GONE_S = 10.0
+_OUT, _ERR = "standard-output", "standard-error"
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ")
 
 
@@ -47,66 +48,69 @@ class Ended:
 class Running:
     """A command under way. `place` is its own temporary folder."""
 
-    popen: subprocess.Popen[str]
+    popen: subprocess.Popen[bytes]
     place: Path
 
     @classmethod
     def start(cls, *arguments: str) -> Self:
-        """Run `./gcpay ARGUMENTS` on a terminal's settings but in a pipe; returns at once."""
+        """Run `./gcpay ARGUMENTS` with the settings of a terminal, but its output into files; returns at once."""
         place = Path(tempfile.mkdtemp(prefix="e2e-"))
         place.chmod(0o755)  # so that PostgreSQL's user gets in when we are root, and its cluster lies here too
         env = {name: os.environ[name] for name in _KEPT if name in os.environ}
-        popen = subprocess.Popen(
-            [GCPAY, *arguments],
-            cwd=ROOT,
-            env=env | {"TMPDIR": str(place), "TERM": "xterm-256color"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        with (place / _OUT).open("wb") as out, (place / _ERR).open("wb") as err:
+            popen = subprocess.Popen(
+                [GCPAY, *arguments],
+                cwd=ROOT,
+                env=env | {"TMPDIR": str(place), "TERM": "xterm-256color"},
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+            )
         return cls(popen, place)
 
     def end(self, patience_s: float = _ENDS_S) -> Ended:
         """Wait for its end."""
-        out, err = self.popen.communicate(timeout=patience_s)
-        return Ended(self.popen.returncode, out, err)
+        code = self.popen.wait(patience_s)
+        return Ended(code, (self.place / _OUT).read_text(), self.told_so_far())
+
+    def told_so_far(self) -> str:
+        """What stands on standard error by now."""
+        return (self.place / _ERR).read_text()
 
     def processes(self) -> list[psutil.Process]:
         """All that lives of this run, however deep, whoever its parent is now; the command itself too."""
         return [process for process in psutil.process_iter() if self._is_ours(process)]
 
     def wait_for_processes(self, at_least: int) -> list[psutil.Process]:
-        """Its processes, as soon as there are that many. No child of it may go without its mark."""
+        """Its processes, as soon as there are that many and each that it has started bears the mark."""
 
         def enough() -> list[psutil.Process]:
-            assert self.popen.poll() is None, self.popen.communicate()
+            assert self.popen.poll() is None, self.told_so_far()
             found = self.processes()
-            return found if len(found) >= at_least else []
+            return found if len(found) >= at_least and not self._unmarked() else []
 
-        found = until(f"{at_least} processes", enough)
-        children = psutil.Process(self.popen.pid).children(recursive=True)
-        assert {child.pid for child in children if child.is_running()} <= {each.pid for each in self.processes()}
-        return found
+        return until(f"{at_least} marked processes", enough)
 
     def must_leave_no_process(self) -> None:
         """Within ten seconds nothing is left of it."""
         until("all processes to end", lambda: not self._alive(), _GONE_S)
 
     def left_on_disk(self) -> list[str]:
-        """What is still in its temporary folder."""
-        return sorted(str(path.relative_to(self.place)) for path in self.place.rglob("*") if path.is_file())
+        """What is still in its temporary folder, but for its output."""
+        return sorted({path.name for path in self.place.iterdir()} - {_OUT, _ERR})
 
     def clean_up(self) -> None:
         """Kill what a failed test has left, by its mark, and remove the folder."""
         for process in self.processes():
             with _gone_is_fine():
                 process.send_signal(signal.SIGKILL)
-        for pipe in (self.popen.stdout, self.popen.stderr):
-            if pipe is not None:
-                pipe.close()
         self.popen.wait()
         shutil.rmtree(self.place, ignore_errors=True)
+
+    def _unmarked(self) -> set[psutil.Process]:
+        with _gone_is_fine():
+            return set(psutil.Process(self.popen.pid).children(recursive=True)) - set(self.processes())
+        return set()
 
     def _alive(self) -> list[str]:
         names = []

@@ -1,0 +1,58 @@
+"""However a demo is ended, and whenever: no process of it is left, whoever its parent was."""
+
+from __future__ import annotations
+
+import signal
+from functools import partial
+
+import pytest
+
+from tests.e2e.command import Running, running
+from tests.e2e.waiting import until
+
+STARTING = 6
+"""So many processes live long before the services are healthy: some parts run, some are just being started."""
+_STOPS = [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129), ("SIGKILL", -9)]
+
+
+@pytest.mark.parametrize(("stop", "code"), _STOPS)
+def test_a_demo_that_is_stopped_while_it_starts_leaves_no_process(stop: str, code: int) -> None:
+    with running("demo", "--json") as demo:
+        demo.wait_for_processes(STARTING)
+        _must_end(demo, stop, code)
+
+
+def test_demos_that_are_stopped_in_the_middle_of_a_swap_leave_no_process() -> None:
+    with running("demo", "--json") as interrupted, running("demo", "--json") as killed:
+        for demo in (interrupted, killed):
+            until("its transfer to be on its way", partial(_has_sent, demo))
+            assert len(demo.processes()) > 15
+        _must_end(interrupted, "SIGINT", 130)
+        assert killed.popen.poll() is None, "the other demo goes on"
+        assert len(killed.processes()) > 15
+        _must_end(killed, "SIGKILL", -9)
+
+
+def test_ctrl_c_twice_does_not_hurry_past_the_cleaning_up() -> None:
+    with running("demo", "--json") as demo:
+        demo.wait_for_processes(STARTING)
+        demo.popen.send_signal(signal.SIGINT)
+        for _ in range(5):
+            until("the stop to begin or end", lambda: demo.popen.poll() is not None or len(demo.processes()) < STARTING)
+            demo.popen.send_signal(signal.SIGINT)
+        _must_end(demo, "SIGINT", 130)
+
+
+def _must_end(demo: Running, stop: str, code: int) -> None:
+    demo.popen.send_signal(getattr(signal, stop))
+    demo.must_leave_no_process()
+    ended = demo.end(patience_s=10)
+    assert (ended.code, ended.out) == (code, "")
+    assert "Traceback" not in ended.err
+    if stop != "SIGKILL":  # who is killed outright cannot tidy up; the next start of anybody does
+        assert demo.left_on_disk() == []
+
+
+def _has_sent(demo: Running) -> bool:
+    assert demo.popen.poll() is None, demo.told_so_far()
+    return "[money: on its way on the chain]" in demo.told_so_far()

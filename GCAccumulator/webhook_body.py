@@ -19,7 +19,7 @@ from shared.http import JsonNumber
 from shared.lifecycle import Refused
 from shared.money import Ether, MoneyError, Usd
 
-_ID_TEXT: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
+_ID_TEXT: Final = re.compile(r"[A-Za-z0-9_:-]{1,64}")
 _ID_NUMBER: Final = re.compile(r"[0-9]{1,64}")  # 4479119533.0 would be the same payment under another name
 _WORD: Final = re.compile(r"[a-z0-9_-]{1,20}")
 _INTEGER: Final = re.compile(r"-?(0|[1-9][0-9]{0,18})")

@@ -116,7 +116,7 @@ def stuck(
         order = store.lock_order(conn, request.order_id)
         moved = decide(Machine.ORDER, order.status, fact_class(reason), now, limits)
         if moved.after is not None and moved.moved:
-            store.set_order(conn, request.order_id, OrderState(moved.after), reason, now)
+            store.set_order(conn, request.order_id, OrderState(moved.after), reason, now, moved.due_at)
             record_decision(conn, moved, str(request.order_id), now, trace, {"reason": reason})
     decision = decide(Machine.REQUEST, request.status, f.OrderStuck(reason), now, limits)
     if not decision.moved:
@@ -137,7 +137,7 @@ def _end_order(
 ) -> None:
     order = store.lock_order(conn, request.order_id)
     decision = decide(Machine.ORDER, order.status, fact, now, conductor.terms.limits)
-    store.set_order(conn, request.order_id, status, None, now)
+    store.set_order(conn, request.order_id, status, None, now, decision.due_at)
     record_decision(conn, decision, str(request.order_id), now, trace, evidence)
 
 

@@ -132,8 +132,11 @@ def insert_instant_order(
     return None if row is None else int(row["id"])
 
 
-def set_order(conn: Connection, order_id: int, status: OrderState, reason: str | None, now: datetime) -> None:
-    QUERIES.run(conn, "set_order", order_id=order_id, order_status=status.value, reason=reason, now=now)
+def set_order(
+    conn: Connection, order_id: int, status: OrderState, reason: str | None, now: datetime, due_at: datetime | None
+) -> None:
+    """The order's next state; due_at is None when it has ended."""
+    QUERIES.run(conn, "set_order", order_id=order_id, order_status=status.value, reason=reason, now=now, due_at=due_at)
 
 
 def note_hints(conn: Connection, order_id: int, seen: OrderSeen, now: datetime) -> None:

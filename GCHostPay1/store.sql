@@ -31,10 +31,10 @@ VALUES ('instant', 1, :order_status, :from_currency, :from_network, :to_currency
 ON CONFLICT ON CONSTRAINT order_id_is_used_once DO NOTHING
 RETURNING id;
 
--- name: set_order(order_id, order_status, reason, now)
+-- name: set_order(order_id, order_status, reason, now, due_at)
 -- The order's next state; no second order is refunded by one transaction (refund_is_counted_once).
 UPDATE exchange_order
-   SET order_status = :order_status, reason = coalesce(:reason, reason), updated_at = :now
+   SET order_status = :order_status, reason = coalesce(:reason, reason), updated_at = :now, due_at = :due_at
  WHERE id = :order_id;
 
 -- name: note_hints(order_id, exchange_status, payin_hash, payout_hash, refund_hash, now)

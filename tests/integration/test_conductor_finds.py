@@ -318,6 +318,7 @@ def test_exactly_one_transfer_of_usdt_ends_the_order_in_one_commit(world: World)
     assert (arrival["token_contract"], arrival["block_number"]) == (USDT_CONTRACT, 120)
     assert world.order(asked)["order_status"] == "finished"
     assert world.request(asked)["due_at"] is None
+    assert world.order(asked)["due_at"] is None
     (told,) = world.messages(SwapExecuted)
     assert told == SwapExecuted(asked.batch_conversion_id, asked.cn_api_id, ETH_TX, USDT_TX, SOME_USDT.units)
     assert world.books() == (

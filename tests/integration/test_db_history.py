@@ -26,7 +26,7 @@ from shared.lifecycle.states import AccountState, Machine, PaymentState
 from shared.money import Ether
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-ACCEPTED = (Machine.PAYMENT, NOTHING, PaymentState.PENDING, "payment_recorded")
+ACCEPTED = (Machine.PAYMENT, NOTHING, PaymentState.PENDING.value, "payment_recorded")
 
 
 def test_a_transition_is_one_row_with_its_evidence(database: Database) -> None:

@@ -7,6 +7,7 @@ Real ones:         `EthereumChain`, `ChainSettings`.
 Signers:           `LocalSigner`, `KmsSigner`, `CarefulSigner` with its `SigningRecord` (`Promise`, `equivocates`);
                    `decode_signed`, `check_signed`.
 Answers and fees:  `classify`, `gist`, `ADVICE` (`Advice`, `Pace`); `bumped`, `AtCeiling`, `is_outbid`, `pressure_at`.
+Proof:             `check_offline`, `check_online`.
 Addresses:         `is_address`, `to_checksum`, `same_address`, `keccak`.
 Trouble:           `ProvidersUnavailable`, `ProvidersDisagree`, `WrongChain`, `FeesTooHigh`, `TransferWouldFail`,
                    `PriceUnusable`, `SignedBytesDiffer`, `SignerUnavailable`, `SignerLied`, `Equivocation`.
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
         TokenTransfer,
         TransferFields,
     )
+    from shared.chain.proof import check_offline, check_online
     from shared.chain.settings import ChainSettings
     from shared.chain.signer import LocalSigner, check_signed, decode_signed
     from shared.chain.trouble import (
@@ -103,6 +105,8 @@ __all__ = [
     "TransferWouldFail",
     "WrongChain",
     "bumped",
+    "check_offline",
+    "check_online",
     "check_signed",
     "classify",
     "decode_signed",
@@ -139,6 +143,8 @@ _ELSEWHERE: Final = {
     "TransferWouldFail": "trouble",
     "WrongChain": "trouble",
     "bumped": "bump",
+    "check_offline": "proof",
+    "check_online": "proof",
     "check_signed": "signer",
     "classify": "answers",
     "decode_signed": "signer",

@@ -105,6 +105,11 @@ class EthereumChain:
     def code_at(self, address: str, block: Block) -> bytes:
         return self._quorum.agree(f"code at {address}", lambda asked: asked.code_at(address, block)).value
 
+    def canonical_hash(self, number: int) -> str | None:
+        """The hash of the block of this number, agreed by the quorum; None if they agree that they have none."""
+        block = self._quorum.agree(f"block {number}", lambda asked: asked.block(number)).value
+        return None if block is None else block.hash
+
     def find_included(self, tx_hash: str) -> Included | None:
         receipt = self._quorum.first(f"receipt {tx_hash}", lambda asked: asked.receipt(tx_hash))
         if receipt is None or receipt["transactionHash"].to_0x_hex() != tx_hash.lower():

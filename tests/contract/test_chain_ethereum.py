@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from shared.chain import (
     TransferWouldFail,
     WrongChain,
 )
+from shared.chain.proof import check_offline, check_online
 from shared.money import Price, Tether
 from shared.sandbox.chain import CHAIN_ID, DEPLOYER, EXCHANGE_WALLET, HOST_WALLET
 from shared.sandbox.chain import Chain as Anvil
@@ -158,6 +160,29 @@ def test_a_transfer_is_progress_when_included_and_proof_when_final(world: World,
     assert world.chain.ether_received(signed.hash, DEPOSIT) == EtherReceived(
         signed.hash, final.block_number, final.block_hash, signer.address, DEPOSIT, 40_000_000_000_000_000
     )
+
+
+def test_a_stored_verdict_is_proved_again_offline_and_at_any_node(
+    world: World, signer: LocalSigner, anvil: tuple[Anvil, Deployment]
+) -> None:
+    first = world.chain.agreed_finalized()
+    nonce = world.chain.nonce_at(signer.address, first)
+    signed = world.signed(signer, nonce)
+    world.chain.send_raw(signed.raw)
+    world.finalize()
+    final = world.chain.final_consumer(signer.address, nonce, [signed.hash], first.number)
+    assert final is not None
+    evidence = json.loads(json.dumps(final.evidence()))
+    assert check_offline(evidence, 5, DEPOSIT, signer.address, [signed.raw], chain_id=CHAIN_ID) == []
+    for node in (anvil[0].url, world.endpoint, world.chain):
+        assert check_online(node, evidence, chain_id=CHAIN_ID) == []
+    assert check_online(anvil[0].url, evidence, chain_id=1) != []
+    assert check_online(anvil[0].url, evidence | {"finalized_hash": "0x" + "11" * 32}) != []
+    with Anvil.start(block_time_s=None) as other:
+        Rpc(other.url).call("anvil_mine", "0x80")
+        told = check_online(other.url, evidence, chain_id=CHAIN_ID)
+    assert any("does not show the transaction" in fault for fault in told)
+    assert any("called final then" in fault for fault in told)
 
 
 def test_a_consumer_nobody_told_us_of_is_found_in_the_blocks(world: World, signer: LocalSigner) -> None:

@@ -20,7 +20,8 @@ from shared.sandbox.simulator.world import START, Failure, World
 
 MOST_STEPS: Final = 40_000
 SETTLES_WITHIN: Final = timedelta(hours=40)
-_TICK_S: Final = 300
+_TICK_S: Final = 180
+_TOP_UP: Final = Ether.parse("10")
 _QUARTER: Final = timedelta(minutes=15)
 
 
@@ -96,10 +97,10 @@ def random_script(world: World) -> None:
     last_s = faults.faults_last_s
     world.tell(f"seed {world.seed}: {faults.story() or 'no faults'}")
     for number in range(1, dice.between(3, 6) + 1):
-        _plan_payment(world, dice, number, dice.between(0, 900))
+        _plan_payment(world, dice, number, dice.between(0, 300))
     if dice.happens(300):
         amount = Ether(dice.between(5, 40) * 10**15)
-        world.after(dice.between(0, 900), lambda: world.asks_instant(1, amount))
+        world.after(dice.between(0, 400), lambda: world.asks_instant(1, amount))
     for at_s in range(_TICK_S, last_s, _TICK_S):
         world.after(at_s + dice.between(0, 20), lambda: world.tick())
     if dice.happens(faults.pauses_by_person):
@@ -108,8 +109,6 @@ def random_script(world: World) -> None:
         world.after(since_s + dice.between(60, last_s // 2), lambda: world.resume(stage))
     if dice.happens(faults.nonce_taken):
         world.after(dice.between(300, last_s), world.steals_nonce)
-    if world.is_poor:
-        world.after(last_s - 1, lambda: world.top_up(Ether.parse("10")))
     world.start_clockwork()
     world.run_until(START + timedelta(seconds=last_s))
 
@@ -120,11 +119,13 @@ def settle(world: World) -> str | None:
     world.faults.stop()
     for stage in ("intake", "sending"):
         world.resume(stage)
+    if world.is_poor:
+        world.top_up(_TOP_UP)
     deadline = world.now + SETTLES_WITHIN
     next_tick = world.now
     unsettled: str | None = "nothing was tried"
     while world.now < deadline and world.steps < MOST_STEPS:
-        world.run_for(60 if world.is_lively else 600)
+        world.run_for(world.pace_s)
         if world.now >= next_tick:
             next_tick = world.now + _QUARTER
             world.tick()
@@ -142,5 +143,5 @@ def _plan_payment(world: World, dice: Dice, number: int, at_s: int) -> None:
     twice = dice.happens(world.faults.now.webhooks_twice)
     world.after(at_s, lambda: world.pays(number, usd, ether))
     if twice:
-        later_s = at_s + dice.pick((0, 30, 900))
+        later_s = at_s + dice.pick((0, 30, 600))
         world.after(later_s, lambda: world.pays(number, usd, ether))

@@ -84,7 +84,7 @@ class Plan:
         return cls(
             fate=fate,
             exchanging_after_s=dice.between(5, 60),
-            trouble_s=dice.weighted(((dice.between(30, 400), 9), (dice.between(3_600, 20_000), 1))),
+            trouble_s=dice.weighted(((dice.between(30, 300), 19), (dice.between(3_600, 7_200), 1))),
             sending_after_s=dice.between(5, 60),
             finished_after_s=dice.between(5, 60),
             hash_after_s=dice.weighted(((0, 8), (dice.between(10, 90), 2))),

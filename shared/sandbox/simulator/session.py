@@ -9,68 +9,94 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
 
+from pg8000.converters import make_params
 from pg8000.core import CoreConnection
 
 from shared.db import CommitUnknown, Connection, DatabaseUnreachable, QueryBroken
-from shared.db.queries import Query, Row
+from shared.db.queries import Query
 from shared.sandbox.simulator.dice import Dice
 from shared.sandbox.simulator.interruptions import Interruptions, OutsideInTransaction
+from shared.sandbox.simulator.wire import Wire
 
 _CHECK_AND_KEEP: Final = "SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED; RELEASE SAVEPOINT handler"
+_KEEP: Final = "RELEASE SAVEPOINT handler"
 _TAKE_BACK: Final = "ROLLBACK TO SAVEPOINT handler; RELEASE SAVEPOINT handler"
 _FAILED: Final = b"E"
+_TIMESTAMPTZ: Final = 1184
 _WRITES: Final = re.compile(r"\b(?:insert\s+into|update|delete\s+from)\s+([a-z_]+)", re.IGNORECASE)
-# What moves money or a state; a poll that was counted or a message that was sent is no reason to check everything.
-_MONEY_TABLES: Final = frozenset(
-    {"payout_accumulation", "batch_conversions", "batch_member", "transfer", "slot", "attempt", "arrival", "posting"}
-)
+# What moves money or a state (each leaves its row in the history); a look that was put off is no reason to check.
+_MONEY_TABLES: Final = frozenset({"history", "batch_member", "slot", "attempt", "arrival", "posting"})
 
 
 @lru_cache(maxsize=None)
-def _moves_money(text: str) -> bool:
-    return not _MONEY_TABLES.isdisjoint(table.lower() for table in _WRITES.findall(text))
+def _written_by(text: str) -> frozenset[str]:
+    return frozenset(table.lower() for table in _WRITES.findall(text))
 
 
 class SimConnection(Connection):
-    """A connection that remembers whether money moved, and, when somebody listens, what the history was told."""
+    """A connection over a `Wire`. It remembers whether money moved, and, when somebody listens, every move.
+
+    `checked_at_commit` are the tables whose rules wait for the end of a transaction.
+    """
 
     def __init__(self, raw: CoreConnection) -> None:
         super().__init__(raw)
+        raw.register_in_adapter(_TIMESTAMPTZ, datetime.fromisoformat)
+        self.wire = Wire(raw)
         self.moved = False
+        self.to_check = False
         self.statements = 0
+        self.checked_at_commit: frozenset[str] = frozenset()
         self.told: list[tuple[str, tuple[str, ...], str, str]] | None = None  # machine, subjects, event, evidence
 
-    def fetch_one(self, query: Query, params: Mapping[str, object]) -> Row | None:
-        self._notice(query, params)
-        return super().fetch_one(query, params)
+    def script(self, sql: str) -> None:
+        self.wire.flush()
+        super().script(sql)
 
-    def fetch_all(self, query: Query, params: Mapping[str, object]) -> list[Row]:
-        self.statements += 1
-        return super().fetch_all(query, params)
-
-    def execute(self, query: Query, params: Mapping[str, object]) -> int:
-        self._notice(query, params)
-        return super().execute(query, params)
+    def roll_back(self) -> None:
+        self.wire.forget()
+        super().roll_back()
 
     @property
     def failed(self) -> bool:
         """Whether a statement failed and was passed over: PostgreSQL would roll back at COMMIT."""
         return bool(self._raw._transaction_status == _FAILED)  # noqa: SLF001 - the driver has no public word for it
 
-    def _notice(self, query: Query, params: Mapping[str, object]) -> None:
+    def _perform(self, query: Query, params: Mapping[str, object]) -> tuple[list[str], list[list[Any]], int]:
         self.statements += 1
-        if _moves_money(query.text):
-            self.moved = True
-        if self.told is not None and query.source.endswith("history.sql"):
-            subjects = (params["subject"],) if "subject" in params else params["subjects"]
-            self._tell(params, tuple(str(one) for one in subjects))  # type: ignore[attr-defined]
+        self._require_transaction()
+        self._notice(query, params)
+        values = query.values(params)
+        for value in values:
+            if isinstance(value, float) or (isinstance(value, datetime) and value.tzinfo is None):
+                raise TypeError(f"{query.source}:{query.name}: no float and no naive time goes into the database")
+        if query.text not in self._prepared:
+            self._prepare(query.text)
+        statement, _, readers, names = self._prepared[query.text]
+        rows, row_count = self.wire.execute(statement, make_params(self._raw.py_types, values))
+        read = [
+            [None if value is None else reader(value.decode()) for reader, value in zip(readers, row, strict=True)]
+            for row in rows
+        ]
+        return names, read, row_count
 
-    def _tell(self, params: Mapping[str, Any], subjects: tuple[str, ...]) -> None:
-        assert self.told is not None
-        self.told.append((params["machine"], subjects, params["event"], params["evidence"]))
+    def _prepare(self, text: str) -> None:
+        self.wire.flush()
+        statement, columns, readers = self._raw.prepare_statement(text, ())
+        self._prepared[text] = (statement, columns, readers, [column["name"] for column in columns or ()])
+
+    def _notice(self, query: Query, params: Mapping[str, Any]) -> None:
+        written = _written_by(query.text)
+        if written:
+            self.moved = self.moved or not written.isdisjoint(_MONEY_TABLES)
+            self.to_check = self.to_check or not written.isdisjoint(self.checked_at_commit)
+        if self.told is not None and query.source.endswith("history.sql") and "event" in query.params:
+            subjects = (params["subject"],) if "subject" in params else params["subjects"]
+            self.told.append((params["machine"], tuple(map(str, subjects)), params["event"], params["evidence"]))
 
 
 class Session:
@@ -85,11 +111,15 @@ class Session:
     @classmethod
     def over(cls, raw: CoreConnection) -> Session:
         """A session over a superuser's connection (it takes the services' roles one after the other)."""
+        raw.execute_simple(
+            "SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0"
+        )
         session = cls(SimConnection(raw))
-        session.connection.begin("")
-        session.connection.script("SET SESSION statement_timeout = 0; SET SESSION lock_timeout = 0")
-        session.connection.script("SET SESSION idle_in_transaction_session_timeout = 0")
-        session.connection.script("COMMIT")
+        connection = session.connection
+        connection.begin("READ ONLY")
+        tables = connection.all("select distinct tgrelid::regclass::text as name from pg_trigger where tgdeferrable")
+        connection.checked_at_commit = frozenset(row["name"] for row in tables)
+        connection.roll_back()
         return session
 
     def begin_history(self) -> None:
@@ -118,20 +148,17 @@ class Session:
 
     def enter(self, service: str, role: str) -> None:
         self._open(service)
-        self.connection.script("SAVEPOINT handler" + self._becoming(role))
+        self.connection.to_check = False
+        self.connection.wire.later("SAVEPOINT handler" + self._becoming(role))
 
     def look(self, service: str, role: str) -> None:
         self._open(service)
-        become = self._becoming(role)
-        if become:
-            self.connection.script(become.removeprefix("; "))
+        self._become(role)
 
     @contextmanager
     def looking(self) -> Iterator[None]:
         """Reads that see everything, in the middle of whatever a service does (the rows as they are now)."""
-        become = self._becoming("none")
-        if become:
-            self.connection.script(become.removeprefix("; "))
+        self._become("none")
         yield
 
     def keep(self) -> None:
@@ -139,15 +166,18 @@ class Session:
         if self.connection.failed:
             self.take_back()
             raise QueryBroken("A failed statement was passed over; its transaction was rolled back, not committed.")
-        try:
-            self.connection.script(_CHECK_AND_KEEP)
-        except BaseException:
-            self.take_back()
-            raise
+        if self.connection.to_check:
+            try:
+                self.connection.script(_CHECK_AND_KEEP)
+            except BaseException:
+                self.take_back()
+                raise
+        else:
+            self.connection.wire.later(_KEEP)
         self.inside = None
 
     def take_back(self) -> None:
-        self.connection.script(_TAKE_BACK)
+        self.connection.wire.later(_TAKE_BACK)
         # SET LOCAL ROLE is taken back too; what it was before is not worth remembering.
         self._role = ""
         self.inside = None
@@ -160,6 +190,11 @@ class Session:
             raise OutsideInTransaction(f"{service} opened a transaction inside one of {self.inside}")
         self.inside = service
         self.transactions += 1
+
+    def _become(self, role: str) -> None:
+        become = self._becoming(role)
+        if become:
+            self.connection.wire.later(become.removeprefix("; "))
 
     def _becoming(self, role: str) -> str:
         if role == self._role:

@@ -53,6 +53,11 @@ HOT_WALLET: Final = EXCHANGE_WALLET.address.lower()
 _MINUTE: Final = timedelta(minutes=1)
 _TEN_MINUTES: Final = timedelta(minutes=10)
 _RICH: Final = 10**24
+_PACES: Final = (
+    (timedelta(hours=1), 3_600),
+    (timedelta(minutes=10), 300),
+    (timedelta(0), 60),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,9 +199,10 @@ class World:
         self.at(self.now + _MINUTE, self._sweep_and_again)
 
     @property
-    def is_lively(self) -> bool:
-        """Whether money moved within the last hour."""
-        return self.now - self._moved_at <= timedelta(hours=1)
+    def pace_s(self) -> int:
+        """How often the scheduler looks: every minute, but where nothing has moved for long, and a night would cost."""
+        idle = self.now - self._moved_at
+        return next(pace_s for least, pace_s in _PACES if idle >= least)
 
     # --- what people do -----------------------------------------------------------------------------------------------
 
@@ -351,7 +357,7 @@ class World:
         self.sweep()
         if self.interruptions.dice.happens(self.faults.now.purges):
             self.queue.purge()
-        self.at(self.now + (_MINUTE if self.is_lively else _TEN_MINUTES), self._sweep_and_again)
+        self.at(self.now + timedelta(seconds=self.pace_s), self._sweep_and_again)
 
     def _let_others_go_on(self) -> None:
         """Some seconds, or some minutes, in which the handler that runs now stands still."""

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -25,6 +25,7 @@ _READY_S = 30.0
 _GRACE_S = 5.0
 _POLL_S = 0.02
 _TAIL_BYTES = 2000
+_ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class StartFailed(Exception):
@@ -166,6 +167,25 @@ class Process:
                     self._announced.set()
 
 
+@contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """While this block cleans up, Ctrl-C, SIGTERM and SIGHUP change nothing: asking twice must not leave half of it.
+
+    Off the main thread, where Python handles no signals, it does nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in _not_ignored(*_ENDING_SIGNALS)}
+    try:
+        yield
+    finally:
+        for number, previous in before.items():
+            # What the block has set anew stays: a group that ends in it puts back what was before the group.
+            if signal.getsignal(number) is signal.SIG_IGN:
+                signal.signal(number, previous)
+
+
 class ProcessGroup:
     """Context manager that stops everything it started, last first, whatever ends the block.
 
@@ -179,22 +199,17 @@ class ProcessGroup:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGTERM, signal.SIGHUP):
+            for number in _not_ignored(signal.SIGTERM, signal.SIGHUP):
                 self._before[number] = signal.signal(number, _leave)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        on_main_thread = threading.current_thread() is threading.main_thread()
-        interrupted = signal.signal(signal.SIGINT, signal.SIG_IGN) if on_main_thread else None
-        for number in self._before:
-            signal.signal(number, signal.SIG_IGN)
-        self.stop()
-        for number, previous in self._before.items():
-            signal.signal(number, previous)  # type: ignore[arg-type]
-        if on_main_thread:
-            signal.signal(signal.SIGINT, interrupted)
+        with undisturbed():
+            self.stop()
+            for number, previous in self._before.items():
+                signal.signal(number, previous)  # type: ignore[arg-type]
 
     def spawn(
         self,
@@ -233,6 +248,11 @@ class ProcessGroup:
             while self.processes:
                 self.processes[-1].stop()
                 self.processes.pop()
+
+
+def _not_ignored(*numbers: signal.Signals) -> list[signal.Signals]:
+    """Without those that our caller has us ignore: under nohup a hang-up ends nothing."""
+    return [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
 
 
 def _leave(number: int, _frame: FrameType | None) -> None:

@@ -12,7 +12,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,14 +52,14 @@ class Running:
     place: Path
 
     @classmethod
-    def start(cls, *arguments: str) -> Self:
-        """Run `./gcpay ARGUMENTS` with the settings of a terminal, but its output into files; returns at once."""
+    def start(cls, *arguments: str, under: Sequence[str] = ()) -> Self:
+        """Run `./gcpay ARGUMENTS`, by way of the command `under`; returns at once. Its output goes into files."""
         place = Path(tempfile.mkdtemp(prefix="e2e-"))
         place.chmod(0o755)  # so that PostgreSQL's user gets in when we are root, and its cluster lies here too
         env = {name: os.environ[name] for name in _KEPT if name in os.environ}
         with (place / _OUT).open("wb") as out, (place / _ERR).open("wb") as err:
             popen = subprocess.Popen(
-                [GCPAY, *arguments],
+                [*under, str(GCPAY), *arguments],
                 cwd=ROOT,
                 env=env | {"TMPDIR": str(place), "TERM": "xterm-256color"},
                 stdin=subprocess.DEVNULL,
@@ -126,9 +126,9 @@ class Running:
 
 
 @contextmanager
-def running(*arguments: str) -> Iterator[Running]:
+def running(*arguments: str, under: Sequence[str] = ()) -> Iterator[Running]:
     """A command for the length of a block; nothing of it outlives the block."""
-    run = Running.start(*arguments)
+    run = Running.start(*arguments, under=under)
     try:
         yield run
     finally:

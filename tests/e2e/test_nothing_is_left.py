@@ -43,6 +43,14 @@ def test_ctrl_c_twice_does_not_hurry_past_the_cleaning_up() -> None:
         _must_end(demo, "SIGINT", 130)
 
 
+def test_under_nohup_a_hang_up_ends_nothing() -> None:
+    with running("demo", "--json", under=["nohup"]) as demo:
+        demo.wait_for_processes(STARTING)
+        demo.popen.send_signal(signal.SIGHUP)
+        demo.wait_for_processes(STARTING + 3)
+        _must_end(demo, "SIGTERM", 143)
+
+
 def _must_end(demo: Running, stop: str, code: int) -> None:
     demo.popen.send_signal(getattr(signal, stop))
     demo.must_leave_no_process()

@@ -19,7 +19,7 @@ from shared.sandbox.fleet.start import CHECK_JOB, Start, health_of
 from shared.sandbox.identity import IdentityClient
 from shared.sandbox.postgres import PostgresFailed
 from shared.sandbox.posting import Outcome, Posting
-from shared.sandbox.processes import Process, StartFailed
+from shared.sandbox.processes import Process, StartFailed, undisturbed
 from shared.sandbox.scheduler import SchedulerControl, Tick
 
 if TYPE_CHECKING:
@@ -110,8 +110,9 @@ class Fleet:
             return dict(zip(SERVICES, pool.map(lambda name: health_of(self.urls[name]), SERVICES), strict=True))
 
     def stop(self) -> None:
-        """Stop everything. A repeat does nothing."""
-        self.stack.close()
+        """Stop everything, whatever signals come meanwhile. A repeat does nothing."""
+        with undisturbed():
+            self.stack.close()
 
     def __enter__(self) -> Self:
         return self

@@ -34,7 +34,7 @@ from shared.sandbox.fleet.queues import write_queues
 from shared.sandbox.lifetime import guarded
 from shared.sandbox.loopback import call_json
 from shared.sandbox.postgres import EmbeddedPostgres
-from shared.sandbox.processes import Process, ProcessGroup
+from shared.sandbox.processes import Process, ProcessGroup, undisturbed
 from shared.sandbox.scheduler import Job
 
 CHECK_JOB = "micro-batch-conversion-job"
@@ -56,10 +56,15 @@ class Start:
 
     def run(self) -> World:
         """Start all and wait until everything answers. Raises StartFailed, PostgresFailed or AnvilUnavailable."""
+        pool = ThreadPoolExecutor(2)
         try:
-            return self._run()
+            with pool:
+                return self._run(pool)
         except BaseException:
-            self.stop_the_work()
+            with undisturbed():
+                pool.shutdown()  # what its threads have started is on the stack by then
+                self.stop_the_work()
+                self.stack.close()
             raise
 
     def stop_the_work(self) -> None:
@@ -70,23 +75,21 @@ class Start:
         for process in at_work:
             process.stop()
 
-    def _run(self) -> World:
+    def _run(self, pool: ThreadPoolExecutor) -> World:
         self._group = self.stack.enter_context(ProcessGroup())
-        # The pool is left before the stack is closed, so what its threads have started is on the stack by then.
-        with ThreadPoolExecutor(2) as pool:
-            chain = pool.submit(self._start_chain)
-            postgres = pool.submit(self._start_postgres)
-            self._spawn("identity", identity.command(self.options.ports.identity))
-            self._spawn("tasks", self._tasks_command())
-            world = chain.result()
-            self._spawn("exchange", self._exchange_command(world))
-            for name in SERVICES:
-                self._spawn_service(name, world)
-            self._spawn("scheduler", self._scheduler_command(world))
-            postgres.result()
-            for process in list(self.processes.values()):
-                process.wait_ready(_READY_S)
-                self.on_progress(process.name)
+        chain = pool.submit(self._start_chain)
+        postgres = pool.submit(self._start_postgres)
+        self._spawn("identity", identity.command(self.options.ports.identity))
+        self._spawn("tasks", self._tasks_command())
+        world = chain.result()
+        self._spawn("exchange", self._exchange_command(world))
+        for name in SERVICES:
+            self._spawn_service(name, world)
+        self._spawn("scheduler", self._scheduler_command(world))
+        postgres.result()
+        for process in list(self.processes.values()):
+            process.wait_ready(_READY_S)
+            self.on_progress(process.name)
         return world
 
     def _start_chain(self) -> World:

@@ -3,7 +3,7 @@
 Ports and values:  `Chain`, `Signer`; `Block`, `Head`, `Included`, `FinalConsumer`, `TokenTransfer`, `EtherReceived`,
                    `NotFound`, `NotFinalYet`, `Reverted`, `NotThisTransfer`, `SendAnswer`, `AnswerKind`, `Fees`,
                    `TransferFields`, `Signed`, `Arrivals`, `EtherArrival`.
-Real ones:         `EthereumChain`, `ChainSettings`.
+Real ones:         `EthereumChain` with its `ProviderRecord`s, `ChainSettings`.
 Signers:           `LocalSigner`, `KmsSigner`, `CarefulSigner` with its `SigningRecord` (`Promise`, `equivocates`);
                    `decode_signed`, `check_signed`.
 Answers and fees:  `classify`, `gist`, `ADVICE` (`Advice`, `Pace`); `bumped`, `AtCeiling`, `is_outbid`, `pressure_at`.
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
         TransferFields,
     )
     from shared.chain.proof import check_offline, check_online
+    from shared.chain.record import ProviderRecord
     from shared.chain.settings import ChainSettings
     from shared.chain.signer import LocalSigner, check_signed, decode_signed
     from shared.chain.trouble import (
@@ -90,6 +91,7 @@ __all__ = [
     "Pace",
     "PriceUnusable",
     "Promise",
+    "ProviderRecord",
     "ProvidersDisagree",
     "ProvidersUnavailable",
     "Reverted",
@@ -134,6 +136,7 @@ _ELSEWHERE: Final = {
     "Pace": "advice",
     "PriceUnusable": "trouble",
     "Promise": "careful",
+    "ProviderRecord": "record",
     "ProvidersDisagree": "trouble",
     "ProvidersUnavailable": "trouble",
     "SignedBytesDiffer": "trouble",

@@ -11,9 +11,10 @@ from urllib.parse import urlsplit
 from shared.chain import price_feed
 from shared.chain.address import keccak, same_address, to_checksum
 from shared.chain.answers import classify
+from shared.chain.consumer import ConsumerSearch
 from shared.chain.erc20 import balance_of, one_word, transfers_to
 from shared.chain.fees import suggest_fees
-from shared.chain.finality import ConsumerSearch, agreed_tip, final_sighting
+from shared.chain.finality import agreed_tip, final_sighting
 from shared.chain.port import (
     AnswerKind,
     Arrivals,
@@ -32,6 +33,7 @@ from shared.chain.port import (
 )
 from shared.chain.providers import Failure, Provider
 from shared.chain.quorum import Quorum
+from shared.chain.record import ProviderRecord
 from shared.chain.settings import ChainSettings
 from shared.chain.trouble import ProvidersUnavailable, TransferWouldFail, WrongChain
 from shared.money import Price, Tether
@@ -66,7 +68,7 @@ class EthereumChain:
         answers: dict[str, int] = {}
         failures: dict[str, str] = {}
         for provider in self._quorum.providers:
-            answer = provider.ask(lambda asked: asked.chain_id())
+            answer = self._quorum.ask_one(provider, lambda asked: asked.chain_id())
             if isinstance(answer, Failure):
                 failures[provider.name] = answer.text
             else:
@@ -80,12 +82,18 @@ class EthereumChain:
     def latest_heads(self) -> list[Head]:
         heads = []
         for provider in self._quorum.providers:
-            answer = provider.ask(lambda asked: asked.block("latest"))
+            answer = self._quorum.ask_one(provider, lambda asked: asked.block("latest"))
             if isinstance(answer, Failure):
                 heads.append(Head(provider.name, None, answer.text))
             else:
                 heads.append(Head(provider.name, answer, None if answer else "has no block"))
+        numbers = {head.provider: head.block.number for head in heads if head.block is not None}
+        self._quorum.records.saw_heads("latest", numbers)
         return heads
+
+    def provider_records(self) -> list[ProviderRecord]:
+        """How each provider has behaved since this process started; asks nobody. For health and logs."""
+        return self._quorum.records.snapshot()
 
     def agreed_finalized(self) -> Block:
         return agreed_tip(self._quorum, "finalized")
@@ -162,7 +170,10 @@ class EthereumChain:
         rewards = [int(reward) for history in histories for row in history.get("reward") or () for reward in row[:1]]
         node_tip_wei = None
         if not any(rewards):
-            answers = [provider.ask(lambda asked: asked.node_tip_wei()) for provider in self._quorum.providers]
+            answers = [
+                self._quorum.ask_one(provider, lambda asked: asked.node_tip_wei(), may_refuse=True)
+                for provider in self._quorum.providers
+            ]
             node_tip_wei = next((answer for answer in answers if not isinstance(answer, Failure)), None)
         return suggest_fees(median_high(bases), rewards, node_tip_wei, ceiling_wei)
 
@@ -170,7 +181,9 @@ class EthereumChain:
         failures: dict[str, str] = {}
         estimates: list[int] = []
         for provider in self._quorum.providers:
-            answer = provider.ask(lambda asked: asked.estimate_gas(sender, to, value_wei))
+            answer = self._quorum.ask_one(
+                provider, lambda asked: asked.estimate_gas(sender, to, value_wei), may_refuse=True
+            )
             if not isinstance(answer, Failure):
                 estimates.append(answer)
             elif answer.answered and (reason := _WOULD_FAIL.get(classify(answer.text, answer.code))):
@@ -198,11 +211,11 @@ class EthereumChain:
 
     def send_raw(self, raw: bytes) -> list[SendAnswer]:
         expected = "0x" + keccak(raw).hex()
-        return [_answer_of(provider, raw, expected) for provider in self._quorum.providers]
+        return [_answer_of(self._quorum, provider, raw, expected) for provider in self._quorum.providers]
 
 
-def _answer_of(provider: Provider, raw: bytes, expected: str) -> SendAnswer:
-    answer = provider.ask(lambda asked: asked.send_raw(raw))
+def _answer_of(quorum: Quorum, provider: Provider, raw: bytes, expected: str) -> SendAnswer:
+    answer = quorum.ask_one(provider, lambda asked: asked.send_raw(raw), may_refuse=True)
     if not isinstance(answer, Failure):
         if answer.lower() == expected:
             return SendAnswer(provider.name, True, None, answer, AnswerKind.ACCEPTED)

@@ -5,18 +5,13 @@ The only door to a verdict. What one provider shows, what is not finalized and w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
-from shared.chain.address import same_address
-from shared.chain.port import Block, FinalConsumer, NotFinalYet, NotFound
+from shared.chain.port import Block, NotFinalYet, NotFound
 from shared.chain.providers import Failure, Provider
 from shared.chain.quorum import Agreed, Quorum
-from shared.chain.trouble import ProvidersDisagree
-
-# Full blocks that one call may read, about a minute of work; a repeat goes on where it stopped.
-BLOCKS_PER_SCAN: Final = 256
+from shared.chain.trouble import ProvidersDisagree, ProvidersUnavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +59,22 @@ def agreed_tip(quorum: Quorum, tag: str) -> Block:
     """
     question = f"{tag} block"
     heads = quorum.ask(question, lambda provider: _present(provider.block(tag)))
+    quorum.records.saw_heads(tag, {name: head.number for name, head in heads.items()})
     number = sorted((head.number for head in heads.values()), reverse=True)[quorum.needed - 1]
 
-    def same_height(provider: Provider) -> Block | None:
+    blocks: dict[str, Block] = {}
+    failures: dict[str, str] = {}
+    for provider in quorum.providers:
         head = heads.get(provider.name)
         if head is None or head.number < number:
-            return None
-        return head if head.number == number else _present(provider.block(number))
-
-    answers = quorum.ask(question, same_height)
-    blocks = {name: block for name, block in answers.items() if block is not None}
+            continue
+        block = head if head.number == number else quorum.ask_one(provider, lambda asked: _present(asked.block(number)))
+        if isinstance(block, Failure):
+            failures[provider.name] = block.text
+        else:
+            blocks[provider.name] = block
+    if len(blocks) < quorum.needed:
+        raise ProvidersUnavailable(question, failures)
     agreed = quorum.most_said(blocks)
     if agreed is None:
         told = {name: f"{block.number} {block.hash}" for name, block in blocks.items()}
@@ -95,98 +96,6 @@ def final_sighting(quorum: Quorum, tx_hash: str, finalized: Block) -> Agreed[Sig
         told = {name: f"block {s.block_hash} status {s.status}" for name, s in final.items()}
         raise ProvidersDisagree(f"transaction {tx_hash}", told)
     return NotFinalYet(max(sighting.block_number for sighting in seen.values()), finalized.number)
-
-
-class ConsumerSearch:
-    """Finds who consumed a nonce. It remembers which finalized blocks it has read, because those never change."""
-
-    def __init__(self, quorum: Quorum, blocks_per_scan: int = BLOCKS_PER_SCAN) -> None:
-        self._quorum = quorum
-        self._blocks_per_scan = blocks_per_scan
-        self._read: dict[tuple[str, str, int], _ReadRange] = {}
-
-    def find(
-        self, account: str, nonce: int, hashes: Sequence[str], first_block: int, finalized: Block
-    ) -> FinalConsumer | None:
-        """The final consumer of (account, nonce), by our own hashes first, else by reading blocks."""
-        for tx_hash in hashes:
-            found = self._confirm(account, nonce, tx_hash, finalized)
-            if found is not None:
-                return found
-        count = self._quorum.agree(f"nonce of {account}", lambda provider: provider.nonce_at(account, finalized)).value
-        if count <= nonce:
-            return None
-        return self._scan(account, nonce, first_block, finalized)
-
-    def _confirm(self, account: str, nonce: int, tx_hash: str, finalized: Block) -> FinalConsumer | None:
-        sighting = final_sighting(self._quorum, tx_hash, finalized)
-        if not isinstance(sighting, Agreed):
-            return None
-        seen = sighting.value
-        if not same_address(seen.sender, account) or seen.nonce != nonce:
-            raise ValueError(f"{tx_hash} does not belong to nonce {nonce} of {account}")
-        return FinalConsumer(
-            tx_hash=seen.tx_hash,
-            block_number=seen.block_number,
-            block_hash=seen.block_hash,
-            status=seen.status,
-            gas_used=seen.gas_used,
-            effective_gas_price_wei=seen.effective_gas_price_wei,
-            sender=seen.sender,
-            nonce=seen.nonce,
-            to=seen.to,
-            value_wei=seen.value_wei,
-            receipt=seen.receipt,
-            agreed_providers=sighting.by,
-            finalized=finalized,
-        )
-
-    def _scan(self, account: str, nonce: int, first_block: int, finalized: Block) -> FinalConsumer | None:
-        """Read block bodies, provider by provider: one that leaves a transaction out must not hide it for ever."""
-        budget = self._blocks_per_scan
-        for provider in self._quorum.providers:
-            read = self._read.setdefault(
-                (provider.name, account.lower(), nonce), _ReadRange(finalized.number + 1, finalized.number)
-            )
-            for number in read.unread(first_block, finalized.number):
-                if budget == 0:
-                    return None
-                budget -= 1
-                bodies = provider.ask(_transactions_at(number))
-                if isinstance(bodies, Failure) or bodies is None:
-                    break
-                tx_hash = _consumer_in(bodies, account, nonce)
-                if tx_hash is not None:
-                    # Not marked as read: if the quorum does not confirm it yet, the next call looks here again.
-                    return self._confirm(account, nonce, tx_hash, finalized)
-                read.mark(number)
-        return None
-
-
-@dataclass(slots=True)
-class _ReadRange:
-    """The blocks low..high of one provider that do not hold the transaction; empty when low > high."""
-
-    low: int
-    high: int
-
-    def unread(self, first: int, last: int) -> list[int]:
-        """New blocks upward, then old ones downward: what was consumed lately is found first."""
-        return [*range(self.high + 1, last + 1), *range(self.low - 1, first - 1, -1)]
-
-    def mark(self, number: int) -> None:
-        self.low, self.high = min(self.low, number), max(self.high, number)
-
-
-def _transactions_at(number: int) -> Callable[[Provider], list[dict[str, Any]] | None]:
-    return lambda provider: provider.block_transactions(number)
-
-
-def _consumer_in(transactions: list[dict[str, Any]], account: str, nonce: int) -> str | None:
-    for transaction in transactions:
-        if same_address(str(transaction["from"]), account) and int(transaction["nonce"]) == nonce:
-            return str(transaction["hash"].to_0x_hex())
-    return None
 
 
 def _sight(provider: Provider, tx_hash: str) -> Sighting | None:

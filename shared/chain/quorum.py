@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from shared.chain.providers import Failure, Provider
+from shared.chain.record import ProviderRecords
 from shared.chain.trouble import ProvidersDisagree, ProvidersUnavailable
 
 T = TypeVar("T")
@@ -35,13 +36,23 @@ class Quorum:
             raise ValueError("the quorum must be more than half of the providers and at most all of them")
         self.providers = tuple(providers)
         self.needed = needed
+        self.records = ProviderRecords(provider.name for provider in providers)
+
+    def ask_one(self, provider: Provider, read: Callable[[Provider], T], *, may_refuse: bool = False) -> T | Failure:
+        """One provider's answer, counted. With `may_refuse` a JSON-RPC error is as good an answer as any."""
+        answer = provider.ask(read)
+        if isinstance(answer, Failure) and not (may_refuse and answer.answered):
+            self.records.failed(provider.name, answer.text)
+        else:
+            self.records.answered(provider.name)
+        return answer
 
     def ask(self, question: str, read: Callable[[Provider], T]) -> dict[str, T]:
         """Every answer by provider name. Raises ProvidersUnavailable if fewer answer than a quorum needs."""
         answers: dict[str, T] = {}
         failures: dict[str, str] = {}
         for provider in self.providers:
-            answer = provider.ask(read)
+            answer = self.ask_one(provider, read)
             if isinstance(answer, Failure):
                 failures[provider.name] = answer.text
             else:
@@ -59,19 +70,22 @@ class Quorum:
         return agreed
 
     def most_said(self, answers: dict[str, T]) -> Agreed[T] | None:
-        """The value that at least a quorum of these answers shares, if there is one."""
+        """The value that at least a quorum of these answers shares, if there is one. Who says otherwise is counted."""
         values = list(answers.values())
         for value in values:
             by = tuple(name for name, other in answers.items() if other == value)
             if len(by) >= self.needed:
+                self.records.disagreed(answers.keys() - set(by))
                 return Agreed(value, by)
+        if any(value != values[0] for value in values):
+            self.records.disagreed(answers)
         return None
 
     def first(self, question: str, read: Callable[[Provider], T | None]) -> T | None:
         """The first provider's answer that is not None; None if some answered and none had it."""
         failures: dict[str, str] = {}
         for provider in self.providers:
-            answer = provider.ask(read)
+            answer = self.ask_one(provider, read)
             if isinstance(answer, Failure):
                 failures[provider.name] = answer.text
             elif answer is not None:

@@ -47,6 +47,7 @@ class PretendProvider(Provider):
         self.forgets_receipts = False
         self.down = False
         self.nonces: int | None = None
+        self.state_from = 0  # the oldest block whose state it keeps
         self.blocks_read: list[int] = []
         self._secrets = []
 
@@ -87,6 +88,8 @@ class PretendProvider(Provider):
         }
 
     def nonce_at(self, address: str, block: Block) -> int:
+        if block.number < self.state_from:
+            raise ValueError("missing trie node")
         if self.nonces is not None:
             return self.nonces
         used = [one for one in self.transactions.values() if one.sender == address and one.block <= block.number]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from shared.chain.consumer import ConsumerSearch
 from shared.chain.ethereum import EthereumChain
-from shared.chain.finality import ConsumerSearch, agreed_tip
+from shared.chain.finality import agreed_tip
 from shared.chain.port import EtherReceived, FinalConsumer, NotFinalYet, NotFound, NotThisTransfer, Reverted
 from shared.chain.quorum import Quorum
 from shared.chain.trouble import ProvidersDisagree, ProvidersUnavailable
@@ -150,6 +151,7 @@ def test_providers_that_disagree_about_the_nonce_say_nothing() -> None:
 
 def test_one_scan_reads_a_bounded_number_of_blocks_and_the_next_goes_on_below() -> None:
     one, other = two(PretendTransaction(42, nonce=0, tx_hash=OTHER))
+    one.state_from = other.state_from = 85
     search = ConsumerSearch(Quorum((one, other), 2), blocks_per_scan=20)
     finalized = agreed_tip(Quorum((one, other), 2), "finalized")
 
@@ -167,6 +169,7 @@ def test_one_scan_reads_a_bounded_number_of_blocks_and_the_next_goes_on_below() 
 def test_blocks_that_became_final_since_are_read_first() -> None:
     one, other = two()
     one.nonces = other.nonces = 1
+    one.state_from = other.state_from = 90
     quorum = Quorum((one, other), 2)
     search = ConsumerSearch(quorum, blocks_per_scan=10)
     search.find(WALLET, 0, [], 40, agreed_tip(quorum, "finalized"))
@@ -186,6 +189,43 @@ def test_a_provider_that_leaves_the_transaction_out_does_not_hide_it() -> None:
     found = chain_of(one, other).final_consumer(WALLET, 0, [], first_block=40)
     assert found is not None
     assert found.tx_hash == OTHER
+
+
+def test_a_strangers_transaction_is_found_by_halving_however_long_ago_it_was() -> None:
+    foreign = [PretendTransaction(57_000 + nonce, nonce=nonce, tx_hash=a_hash(nonce, "cc")) for nonce in range(3)]
+    one, other = two(*foreign)
+    for provider in (one, other):
+        provider.head, provider.finalized = 1_000_100, 1_000_000
+    found = chain_of(one, other).final_consumer(WALLET, 1, [], first_block=40)
+    assert found is not None
+    assert found.block_number == 57_001
+    assert one.blocks_read + other.blocks_read == [57_001]
+
+
+def test_a_new_process_finds_the_same_without_the_memory_of_the_old_one() -> None:
+    one, other = two(PretendTransaction(42, nonce=0, tx_hash=OTHER))
+    one.state_from = 85  # one of them keeps its old state, and that is enough
+    quorum = Quorum((one, other), 2)
+    finalized = agreed_tip(quorum, "finalized")
+    for _ in range(2):
+        found = ConsumerSearch(quorum, blocks_per_scan=3).find(WALLET, 0, [PAY], 40, finalized)
+        assert found is not None
+        assert found.block_number == 42
+
+
+def test_a_consumer_below_the_first_block_is_found_where_the_state_is_kept() -> None:
+    found = chain_of(*two(PretendTransaction(7, nonce=0, tx_hash=OTHER))).final_consumer(WALLET, 0, [], first_block=40)
+    assert found is not None
+    assert found.block_number == 7
+
+
+def test_a_provider_that_sends_us_to_the_wrong_block_does_not_hide_the_transaction() -> None:
+    liar, other = two(PretendTransaction(57, nonce=0, tx_hash=OTHER))
+    honest = liar.nonce_at
+    liar.nonce_at = lambda address, block: int(block.number >= 44) if block.number < 90 else honest(address, block)  # type: ignore[method-assign]
+    found = chain_of(liar, other).final_consumer(WALLET, 0, [], first_block=40)
+    assert found is not None
+    assert liar.blocks_read == [44]
 
 
 # --- ETH that came back ---------------------------------------------------------------------------------------------

@@ -5,9 +5,9 @@ read the service's answers strictly: whatever is not exactly as it must be is `S
 """
 
 from shared.chain.kms.checksum import crc32c
-from shared.chain.kms.client import KmsClient, KmsNotInstalled
+from shared.chain.kms.client import KmsClient
 from shared.chain.kms.der import read_der
 from shared.chain.kms.public_key import address_of_pem
 from shared.chain.kms.signer import KmsSigner
 
-__all__ = ["KmsClient", "KmsNotInstalled", "KmsSigner", "address_of_pem", "crc32c", "read_der"]
+__all__ = ["KmsClient", "KmsSigner", "address_of_pem", "crc32c", "read_der"]

@@ -60,7 +60,7 @@ class KmsSigner:
 
     @classmethod
     def connect(cls, key_version_name: str, address: str | None = None) -> Self:
-        """A signer over the real service. Raises KmsNotInstalled if google-cloud-kms is not installed."""
+        """A signer over the real service, with the environment's own identity."""
         return cls(connect_client(), key_version_name, address)
 
     def __repr__(self) -> str:

@@ -269,6 +269,9 @@ def test_a_node_refuses_in_words_that_are_understood(world: World, signer: Local
         AnswerKind.NONCE_TOO_LOW: world.signed(signer, nonce, value_wei=6),
         AnswerKind.INSUFFICIENT_FUNDS: world.signed(poor, 0),
         AnswerKind.FEE_TOO_LOW: world.signed(signer, nonce + 1, tip_wei=1, cap_wei=1),
+        AnswerKind.GAS_TOO_HIGH: world.signed(signer, nonce + 1, gas_limit=40_000_000),
+        AnswerKind.WRONG_CHAIN: signer.sign(TransferFields(1, nonce + 1, DEPOSIT, 5, 26_250, GWEI, 90 * GWEI)),
+        AnswerKind.UNREADABLE: Signed(b"\x02\x01", ""),
     }
     for kind, signed in refused.items():
         answer = world.chain.send_raw(signed.raw)[0]

@@ -47,11 +47,6 @@ def test_every_task_delivered_four_times_at_once_pays_once(swaps: Swaps) -> None
         swaps.swap()
 
 
-def test_every_task_delivered_again_after_its_answer_pays_once(swaps: Swaps) -> None:
-    with swaps.tasks_go_wrong(Fault(FaultKind.DUPLICATE, count=None, copies=1, concurrent=False, delay_s=0.2)):
-        swaps.swap()
-
-
 def test_the_answer_to_every_made_task_is_lost_and_the_sweeps_finish_the_work(swaps: Swaps) -> None:
     """The client is told "unavailable" or nothing at all; the task exists, and is made under the same name again."""
     with swaps.tasks_go_wrong(
@@ -61,9 +56,10 @@ def test_the_answer_to_every_made_task_is_lost_and_the_sweeps_finish_the_work(sw
         swaps.swap(sweeping=True)
 
 
-def test_the_answers_of_the_services_are_lost_and_every_task_is_delivered_again(swaps: Swaps) -> None:
-    faults = [Fault(FaultKind.LOSE_DISPATCH_ANSWER, queue=edge.queue, url=_target(swaps, edge)) for edge in OF_A_BATCH]
-    with swaps.tasks_go_wrong(*faults):
+def test_the_answers_of_the_services_are_lost_and_every_task_comes_again_and_once_more_late(swaps: Swaps) -> None:
+    lost = [Fault(FaultKind.LOSE_DISPATCH_ANSWER, queue=edge.queue, url=_target(swaps, edge)) for edge in OF_A_BATCH]
+    late = Fault(FaultKind.DUPLICATE, count=None, concurrent=False, delay_s=0.2)
+    with swaps.tasks_go_wrong(*lost, late):
         swaps.swap()
 
 
@@ -115,12 +111,14 @@ def test_workers_are_killed_and_connections_cut_all_the_while_and_the_batch_is_p
 
 def test_every_message_of_a_finished_batch_sent_anew_changes_nothing(swaps: Swaps) -> None:
     """Whoever holds the keys replays what was said, message by message: nothing is paid, shared out or sent again."""
-    if not swaps.batches:
-        swaps.swap()
+    batch = swaps.completed(swaps.batches[-1]) if swaps.batches else swaps.swap()
     sealer = Sealer(swaps.fleet.world)
     with quiet(swaps.fleet):
         before = standing(swaps.fleet)
-        said = swaps.rows("select edge, message_type, body from outbox order by created_at")
+        said = swaps.rows(
+            "select edge, message_type, body from outbox where created_at >= :since order by created_at",
+            since=batch["created_at"],
+        )
         assert {row["edge"] for row in said} >= {edge.name for edge in OF_A_BATCH if edge != WATCHER_TO_CONDUCTOR}
         for row in said:
             edge = edge_named(row["edge"])

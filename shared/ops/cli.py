@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 _SECTIONS = {
     "See it run": ["demo", "up"],
-    "Prove it": ["test", "check"],
+    "Prove it": ["test", "check", "sim"],
     "Operate it": ["config", "books"],
 }
 _EXAMPLES = [
@@ -25,6 +25,8 @@ _EXAMPLES = [
     ("gcpay up", "keep the sandbox running and print its URLs"),
     ("gcpay test", "everything that has to be true, from lint to the whole fleet"),
     ("gcpay test tests/unit -k money", "some of the tests; what follows goes to pytest"),
+    ("gcpay sim --seeds 1000", "a thousand histories with everything going wrong"),
+    ("gcpay sim --seed 7", "one of them, told step by step"),
     ("gcpay config GCHostPay3", "the settings of one service"),
     ("gcpay books check", "do the books balance?"),
 ]
@@ -151,6 +153,25 @@ def check(fix: bool) -> None:
     from shared.ops.checks import run_checks
 
     sys.exit(run_checks(ROOT, fix=fix))
+
+
+@gcpay.command()
+@click.option("--seeds", type=click.IntRange(1), default=200, show_default=True, metavar="N", help="Play seeds 0 to N-1.")
+@click.option("--seed", type=click.IntRange(0), metavar="K", help="Replay one seed and print its money story.")
+@click.option("--until-failure", is_flag=True, help="Go on from seed 0 until a history fails.")
+@click.option("--json", "as_json", is_flag=True, help="Only JSON on standard output.")
+def sim(seeds: int, seed: int | None, until_failure: bool, as_json: bool) -> None:
+    """Play whole histories of the fleet with everything going wrong, each from a seed, and check every promise.
+
+    The five services' own handlers on real SQL; chain, exchange and queue are models that lose, delay, repeat and lie.
+    A seed gives the same history on every machine.
+    """
+    _require_sandbox("sim")
+    from shared.sandbox.simulator.command import run_many, run_one
+
+    if seed is not None:
+        sys.exit(run_one(seed, as_json=as_json))
+    sys.exit(run_many(seeds, until_failure=until_failure, as_json=as_json))
 
 
 @gcpay.command()

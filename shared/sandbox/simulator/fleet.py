@@ -6,7 +6,7 @@ service. A replacement is a function of the world and of the part as it is, and 
 | name                       | part                                                              |
 |----------------------------|-------------------------------------------------------------------|
 | `executor.chain`           | a port of one service: database, outbox, exchange, chain, signer, |
-|                            | sender, terms                                                     |
+|                            | archive, sender, terms                                            |
 | `executor /drive`          | the function behind one of its routes (`Route.handle`)            |
 | `GCHostPay3.drive:settle`  | any attribute of a module, as long as the history lasts           |
 """
@@ -46,6 +46,7 @@ from shared.messages import ALL_EDGES, Keyring
 from shared.money import Ether, Percent, Usd
 from shared.queue import Destination, Outbox, Sealer
 from shared.sandbox.chain.accounts import HOST_WALLET
+from shared.sandbox.fakes_archive import fake_archive
 from shared.sandbox.simulator.blocks import GWEI
 from shared.sandbox.simulator.provider import ModelProvider
 
@@ -140,6 +141,7 @@ class Fleet:
         self._world = world
         self._ports = ports
         self._replaced = replaced
+        self._archive = fake_archive()  # it outlives every process of the history
         self._known: set[str] = set()
         self.doors: dict[str, Doors] = {}
         for role in SERVICES:
@@ -213,6 +215,7 @@ class Fleet:
             outbox=self._outbox("executor", database),
             limits=self._part("executor", "terms", PAY_LIMITS),
             chain_id=CHAIN_ID,
+            archive=self._part("executor", "archive", self._archive),
             new_id=self._ports.new_id,
         )
         return executor_routes(executor, [identity("conductor")], [identity("executor")], [SCHEDULER])

@@ -81,8 +81,17 @@ class Invariants:
             raise Violation("only_adopted_orders_are_paid", f"the order paid by nonce {nonce} is {row['order_status']}")
         if row["batch_conversion_id"] is not None:
             batch = str(row["batch_conversion_id"])
-            if self._nonce_of_batch.setdefault(batch, nonce) != nonce:
+            before = self._nonce_of_batch.setdefault(batch, nonce)
+            if before != nonce and self._pays(batch, before):
                 raise Violation("one_nonce_per_batch", f"batch {batch} is paid with a second nonce, {nonce}")
+            self._nonce_of_batch[batch] = nonce
+
+    def _pays(self, batch: str, nonce: int) -> bool:
+        with self._session.looking():
+            row = QUERIES.only(
+                self._session.connection, "pays_its_batch", batch_conversion_id=batch, nonce=nonce
+            )
+        return bool(row["pays"])
 
     # --- after every step that moved money ----------------------------------------------------------------------------
 

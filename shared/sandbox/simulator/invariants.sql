@@ -27,7 +27,7 @@ UNION ALL
 SELECT 'one_nonce_per_batch', 'batch ' || t.batch_conversion_id
   FROM slot s
   JOIN transfer t USING (unique_id)
- WHERE t.batch_conversion_id IS NOT NULL
+ WHERE t.batch_conversion_id IS NOT NULL AND (s.outcome IS NULL OR s.outcome = 'settled')
  GROUP BY t.batch_conversion_id
 HAVING count(*) > 1
 UNION ALL
@@ -67,6 +67,14 @@ SELECT tx_hash, log_index, usdt_units, to_address, token_contract
   FROM arrival
  ORDER BY recorded_at, tx_hash, log_index;
 
+-- name: pays_its_batch(batch_conversion_id, nonce)
+-- Whether this nonce of a batch may still move, or has moved, its ETH: only proof to the contrary lets another be paid.
+SELECT EXISTS (
+    SELECT 1 FROM slot s JOIN transfer t USING (unique_id)
+     WHERE t.batch_conversion_id = :batch_conversion_id::uuid AND s.nonce = :nonce
+       AND (s.outcome IS NULL OR s.outcome = 'settled')
+) AS pays;
+
 -- name: attempt_that_leaves(tx_hash)
 -- What the rows know of bytes that are being sent, and of the order that they pay.
 SELECT t.unique_id, t.batch_conversion_id, t.transfer_status, t.value_wei, t.to_address, a.kind, a.first_send_started_at,
@@ -77,8 +85,9 @@ SELECT t.unique_id, t.batch_conversion_id, t.transfer_status, t.value_wei, t.to_
   JOIN exchange_order o ON o.id = t.order_id
  WHERE a.tx_hash = :tx_hash;
 
--- name: unfinished()
--- What neither ended nor waits for a person with a reason, once nothing goes wrong any more.
+-- name: unfinished(batches, requests, transfers, nonce_less)
+-- What neither ended nor waits for a person with a reason, once nothing goes wrong any more. The parameters are the
+-- states that may stay; `nonce_less` those that may also stay on a frozen account.
 SELECT 'payment ' || p.id || ' is ' || p.conversion_status AS what
   FROM payout_accumulation p
   LEFT JOIN batch_conversions b USING (batch_conversion_id)
@@ -86,17 +95,17 @@ SELECT 'payment ' || p.id || ' is ' || p.conversion_status AS what
 UNION ALL
 SELECT 'batch ' || batch_conversion_id || ' is ' || conversion_status
   FROM batch_conversions
- WHERE conversion_status IN ('pending', 'swapping') OR (conversion_status = 'parked' AND reason IS NULL)
+ WHERE conversion_status <> ALL (:batches::text[]) OR (conversion_status = 'parked' AND reason IS NULL)
 UNION ALL
 SELECT 'request ' || unique_id || ' is ' || request_status
   FROM hostpay_request
- WHERE request_status NOT IN ('reported', 'parked') OR (request_status = 'parked' AND reason IS NULL)
+ WHERE request_status <> ALL (:requests::text[]) OR (request_status = 'parked' AND reason IS NULL)
 UNION ALL
 SELECT 'transfer ' || t.unique_id || ' is ' || t.transfer_status
   FROM transfer t
   JOIN account a ON a.address = t.account_address AND a.chain_id = t.chain_id
- WHERE (t.transfer_status IN ('created', 'approved', 'reserved', 'signed') AND a.account_status <> 'frozen')
-    OR t.transfer_status IN ('live', 'included')
+ WHERE (t.transfer_status <> ALL (:transfers::text[])
+        AND NOT (a.account_status = 'frozen' AND t.transfer_status = ANY (:nonce_less::text[])))
     OR (t.transfer_status = 'held' AND t.reason IS NULL)
 UNION ALL
 SELECT 'order ' || id || ' is ' || order_status

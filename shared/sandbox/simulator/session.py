@@ -25,6 +25,7 @@ from shared.sandbox.simulator.wire import Wire
 _CHECK_AND_KEEP: Final = "SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED; RELEASE SAVEPOINT handler"
 _KEEP: Final = "RELEASE SAVEPOINT handler"
 _TAKE_BACK: Final = "ROLLBACK TO SAVEPOINT handler; RELEASE SAVEPOINT handler"
+_HISTORIES_UNTIL_CLEAN: Final = 20  # rows that were rolled back still lie in the tables
 _FAILED: Final = b"E"
 _TIMESTAMPTZ: Final = 1184
 _WRITES: Final = re.compile(r"\b(?:insert\s+into|update|delete\s+from)\s+([a-z_]+)", re.IGNORECASE)
@@ -106,6 +107,8 @@ class Session:
         self.connection = connection
         self.inside: str | None = None
         self.transactions = 0
+        self.tables: tuple[str, ...] = ()  # those that a history writes
+        self._histories = 0
         self._role = ""
 
     @classmethod
@@ -119,6 +122,12 @@ class Session:
         connection.begin("READ ONLY")
         tables = connection.all("select distinct tgrelid::regclass::text as name from pg_trigger where tgdeferrable")
         connection.checked_at_commit = frozenset(row["name"] for row in tables)
+        written = connection.all(
+            """select relname::text as name from pg_class
+                where relnamespace = 'public'::regnamespace and relkind = 'r'
+                  and relname not in ('schema_migration', 'allowed_transition') order by relname"""
+        )
+        session.tables = tuple(row["name"] for row in written)
         connection.roll_back()
         return session
 
@@ -132,9 +141,14 @@ class Session:
         )
 
     def end_history(self) -> None:
-        """Takes the whole history back."""
+        """Takes the whole history back. Now and then what such rows leave behind in the tables is thrown away too."""
         self.inside = None
         self.connection.roll_back()
+        self._histories += 1
+        if self._histories % _HISTORIES_UNTIL_CLEAN == 0:
+            self.connection.begin("")
+            self.connection.script(f"TRUNCATE {', '.join(self.tables)}; COMMIT")
+            self.connection.roll_back()
 
     def taken_transactions(self) -> int:
         """How many transactions there were since this was last asked."""

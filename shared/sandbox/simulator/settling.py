@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from shared.lifecycle import FINAL, WAITING, BatchState, RequestState, TransferState
 from shared.money import Ether, Tether
 from shared.sandbox.simulator.exchange import ModelOrder
 from shared.sandbox.simulator.fleet import BATCHER_TERMS, WALLET
@@ -12,12 +13,28 @@ from shared.sandbox.simulator.invariants import QUERIES, Violation
 if TYPE_CHECKING:
     from shared.sandbox.simulator.world import World
 
+_MAY_STAY: Final = {
+    kind: [state.value for state in kind if state in FINAL or "a person" in WAITING[state].on_whom]
+    for kind in (BatchState, RequestState, TransferState)
+}
+"""The states in which something may stay: it ended, or a person must act."""
+_BEFORE_THEY_LEAVE: Final = [
+    state.value for state in (TransferState.CREATED, TransferState.APPROVED, TransferState.RESERVED, TransferState.SIGNED)
+]
+
 
 def why_unsettled(world: World) -> str | None:
     """What still has to happen, in words; None when nothing has."""
     with world.session.looking():
         connection = world.session.connection
-        unfinished = QUERIES.all(connection, "unfinished")
+        unfinished = QUERIES.all(
+            connection,
+            "unfinished",
+            batches=_MAY_STAY[BatchState],
+            requests=_MAY_STAY[RequestState],
+            transfers=_MAY_STAY[TransferState],
+            nonce_less=_BEFORE_THEY_LEAVE,
+        )
         ready = QUERIES.only(connection, "ready_to_batch")
         ends = {row["cn_api_id"]: row for row in QUERIES.all(connection, "ends")}
     if unfinished:

@@ -1,7 +1,8 @@
 """`./gcpay` as a person runs it, and everything that it starts.
 
 Each run gets a temporary folder of its own, short enough for a socket's path. The sandbox hands TMPDIR on to all its
-processes, so the folder's name in a process's environment tells whose it is, even when its parent is long dead.
+processes, so the folder's name in a process's environment tells whose it is, even when its parent is long dead. Only
+PostgreSQL's own children write their titles over their environment: they are known by their parent, and remembered.
 """
 
 from __future__ import annotations
@@ -14,18 +15,18 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 import psutil
 
-from tests.e2e.waiting import until
+from tests.e2e.waiting import until, until_none
 
 ROOT = Path(__file__).parents[2]
 GCPAY = ROOT / "gcpay"
 _ENDS_S = 180.0
-_GONE_S = 10.0
+_GONE_S = 30.0
 _OUT, _ERR = "standard-output", "standard-error"
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ")
 
@@ -50,6 +51,7 @@ class Running:
 
     popen: subprocess.Popen[bytes]
     place: Path
+    _seen: set[psutil.Process] = field(default_factory=set)
 
     @classmethod
     def start(cls, *arguments: str, under: Sequence[str] = ()) -> Self:
@@ -79,21 +81,29 @@ class Running:
 
     def processes(self) -> list[psutil.Process]:
         """All that lives of this run, however deep, whoever its parent is now; the command itself too."""
-        return [process for process in psutil.process_iter() if self._is_ours(process)]
+        parents: dict[psutil.Process, int] = {}
+        for process in psutil.process_iter():
+            with _gone_is_fine():
+                if process.status() != psutil.STATUS_ZOMBIE:
+                    parents[process] = process.ppid()
+        ours = {process for process in parents if process in self._seen or self._is_marked(process)}
+        while more := {each for each in parents if parents[each] in {one.pid for one in ours}} - ours:
+            ours |= more
+        self._seen.update(ours)
+        return list(ours)
 
-    def wait_for_processes(self, at_least: int) -> list[psutil.Process]:
-        """Its processes, as soon as there are that many and each that it has started bears the mark."""
+    def wait_for_processes(self, at_least: int) -> None:
+        """Return as soon as it has so many processes."""
 
-        def enough() -> list[psutil.Process]:
+        def enough() -> bool:
             assert self.popen.poll() is None, self.told_so_far()
-            found = self.processes()
-            return found if len(found) >= at_least and not self._unmarked() else []
+            return len(self.processes()) >= at_least
 
-        return until(f"{at_least} marked processes", enough)
+        until(f"{at_least} processes", enough)
 
     def must_leave_no_process(self) -> None:
-        """Within ten seconds nothing is left of it."""
-        until("all processes to end", lambda: not self._alive(), _GONE_S)
+        """Soon nothing is left of it: in ten seconds, or a little later where the processors have much else to do."""
+        until_none("all processes to end", self._alive, _GONE_S)
 
     def left_on_disk(self) -> list[str]:
         """What is still in its temporary folder, but for its output."""
@@ -107,11 +117,6 @@ class Running:
         self.popen.wait()
         shutil.rmtree(self.place, ignore_errors=True)
 
-    def _unmarked(self) -> set[psutil.Process]:
-        with _gone_is_fine():
-            return set(psutil.Process(self.popen.pid).children(recursive=True)) - set(self.processes())
-        return set()
-
     def _alive(self) -> list[str]:
         names = []
         for process in self.processes():
@@ -119,9 +124,9 @@ class Running:
                 names.append(f"{process.pid} {' '.join(process.cmdline())}")
         return names
 
-    def _is_ours(self, process: psutil.Process) -> bool:
+    def _is_marked(self, process: psutil.Process) -> bool:
         with _gone_is_fine():
-            return process.environ().get("TMPDIR") == str(self.place) and process.status() != psutil.STATUS_ZOMBIE
+            return bool(process.environ().get("TMPDIR") == str(self.place))
         return False
 
 

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 from flask import Flask
 
+from shared.archive import archive_at
 from shared.chain import Chain, EthereumChain, LocalSigner, ProvidersUnavailable, same_address
 from shared.db import Database, refusal_recorder
 from shared.http import Component, create_service, load_settings
@@ -34,6 +35,7 @@ def create_app(settings: ExecutorSettings | None = None) -> Flask:
         outbox=Outbox(database, sender, Sealer(keyring, destinations), uuid4),
         limits=settings.pay_limits(),
         chain_id=settings.chain_id,
+        archive=archive_at(settings.signed_bytes_archive),
         waits=settings.waits(),
         new_id=uuid4,
     )

@@ -10,13 +10,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from shared.db import ConstraintViolated, record_decision
-from shared.lifecycle import Machine, Refused, TransferState, decide
+from shared.lifecycle import AccountState, Machine, Refused, TransferState, decide
 from shared.lifecycle.facts import PolicyAllowed, PolicyForbade, TransferAsked
 from shared.money import Ether
 
 from . import store
 from .moves import move_transfer, record_account_opened, tell
-from .observe import require_our_chain
+from .observe import admit, require_our_chain
 from .policy import ETHER, contradiction, forbidden_by, not_payable
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def take_in(x: Executor, order: PayOrder, task: Task) -> TakenIn:
 
     Raises PayOrderContradicts, after its alert is committed.
     """
-    account = _account(x, task)
+    account = admit(x, _account(x, task), task)
     try:
         with x.db.transaction() as conn:
             outcome = _take_in(x, conn, account, order, task)
@@ -103,7 +103,8 @@ def _take_in(x: Executor, conn: Connection, account: Account, order: PayOrder, t
 
 def judge(x: Executor, conn: Connection, account: Account, transfer: Transfer, task: Task) -> TakenIn:
     """T1 for a locked, created transfer: approved, held with a reason, or left waiting while sending is paused."""
-    paused = store.pause_reason(conn, task.now)
+    frozen = account.reason if account.state is AccountState.FROZEN else None
+    paused = frozen or store.pause_reason(conn, task.now)
     if paused is not None:
         task.say("sending_paused", transfer=transfer.unique_id, reason=paused)
         return TakenIn(transfer.state, paused, repeated=False)

@@ -12,6 +12,7 @@ from shared.lifecycle import Limits
 from shared.telemetry import alert, get_logger
 
 if TYPE_CHECKING:
+    from shared.archive import Archive
     from shared.chain import Chain, Signer
     from shared.db import Database
     from shared.queue import Outbox
@@ -68,6 +69,13 @@ class Waits:
         return max(wait / self.time_scale, least)
 
 
+@dataclass(slots=True)
+class FirstLook:
+    """Whether this process has compared database and chain since it started. It is no state that must survive."""
+
+    taken: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Executor:
     """One wallet on one chain. Holds no state of its own: everything that must survive is in the database."""
@@ -78,8 +86,10 @@ class Executor:
     outbox: Outbox
     limits: PayLimits
     chain_id: int
+    archive: Archive
     waits: Waits = Waits()
     new_id: Callable[[], UUID] = uuid4
+    first_look: FirstLook = field(default_factory=FirstLook)
 
     @property
     def wallet(self) -> str:

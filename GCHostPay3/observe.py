@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from shared.chain import ProvidersUnavailable
 from shared.lifecycle import TransferState
-from shared.lifecycle.facts import ChainContradicted, InclusionLost, InclusionSeen
+from shared.lifecycle.facts import InclusionLost, InclusionSeen
 
-from . import store
-from .moves import move_account, move_transfer
+from . import gate, store
+from .moves import move_transfer
 from .settle import settle
 
 if TYPE_CHECKING:
@@ -48,6 +48,23 @@ def require_our_chain(x: Executor) -> None:
         x.chain.check_chain_id()
 
 
+def admit(x: Executor, account: Account, task: Task) -> Account:
+    """The account as it stands after the gate: nothing is judged for a database that is older than the wallet's past.
+
+    The archive is asked every time; the chain is, if this process has not looked at it yet. Raises TryLater if a
+    witness cannot be asked.
+    """
+    if not x.first_look.taken:
+        view = look(x)
+        with x.db.read() as conn:
+            account = store.account(conn, x.wallet, x.chain_id) or account
+        gate.examine_chain(x, account, view.block, view.nonce, task)
+    gate.examine(x, account, task)
+    x.first_look.taken = True
+    with x.db.read() as conn:
+        return store.account(conn, x.wallet, x.chain_id) or account
+
+
 def resolve(x: Executor, view: View, task: Task) -> None:
     """Looks for a verdict or for progress on every open slot, and freezes the account if the chain knows more than we.
 
@@ -60,8 +77,9 @@ def resolve(x: Executor, view: View, task: Task) -> None:
         slots = [] if account is None else store.open_slots(conn, account)
     if account is None:
         return
-    if view.nonce > account.next_nonce:
-        _freeze(x, account, view, task)
+    gate.examine_chain(x, account, view.block, view.nonce, task)
+    gate.examine(x, account, task)
+    x.first_look.taken = True
     for slot, transfer in slots:
         _resolve_slot(x, slot, transfer, view, task)
 
@@ -112,23 +130,4 @@ def _lost(x: Executor, transfer: Transfer, attempts: list[Attempt], task: Task) 
             store.mark_included(conn, attempt, None)
         was = [attempt.included_block_hash for attempt in attempts if attempt.included_block_hash]
         move_transfer(x, conn, locked, InclusionLost(), task, {"was_in": was})
-    task.committed()
-
-
-def _freeze(x: Executor, account: Account, view: View, task: Task) -> None:
-    with x.db.transaction() as conn:
-        locked = store.lock_account(conn, account.address, account.chain_id)
-        if view.nonce <= locked.next_nonce:
-            return
-        reason = (
-            f"block {view.block.number} is final and has consumed {view.nonce} nonces of the wallet; "
-            f"this database gave out {locked.next_nonce}"
-        )
-        evidence = {
-            "finalized_number": view.block.number,
-            "finalized_hash": view.block.hash,
-            "finalized_nonce": view.nonce,
-            "next_nonce": locked.next_nonce,
-        }
-        move_account(x, conn, locked, ChainContradicted(reason), task, evidence)
     task.committed()

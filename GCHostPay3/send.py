@@ -13,9 +13,13 @@ from shared.lifecycle import AccountState, TransferState
 from shared.lifecycle.facts import SendStarted
 
 from . import store
+from .copies import keep_copies, note_copy
 from .moves import move_transfer, tell
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from shared.archive import Head
     from shared.chain import Block
     from shared.db import Connection
 
@@ -33,8 +37,9 @@ def send_slot(x: Executor, transfer: Transfer, head: Block, task: Task) -> str:
 
     `head` is a finalized block: no later block search for these bytes has to begin before it. Harmless to repeat.
     """
+    kept = keep_copies(x, transfer, task)
     with x.db.transaction() as conn:
-        attempt = _commit_to_send(x, conn, transfer, head, task)
+        attempt = _commit_to_send(x, conn, transfer, kept, head, task)
     task.committed()
     if isinstance(attempt, _Waits):
         return attempt.reason
@@ -55,7 +60,9 @@ def send_slot(x: Executor, transfer: Transfer, head: Block, task: Task) -> str:
     return "attempt_sent"
 
 
-def _commit_to_send(x: Executor, conn: Connection, transfer: Transfer, head: Block, task: Task) -> Attempt | _Waits:
+def _commit_to_send(
+    x: Executor, conn: Connection, transfer: Transfer, kept: Mapping[str, Head], head: Block, task: Task
+) -> Attempt | _Waits:
     """From this commit on the bytes may be out. Everything that could still forbid it is asked once more before."""
     account = store.lock_account(conn, x.wallet, x.chain_id)
     locked = store.lock_transfer(conn, transfer.unique_id)
@@ -67,6 +74,8 @@ def _commit_to_send(x: Executor, conn: Connection, transfer: Transfer, head: Blo
         if obstacle is not None:
             task.say("attempt_not_sent", transfer=locked.unique_id, reason=obstacle)
             return _Waits(obstacle)
+    if not note_copy(conn, attempt, kept):
+        return _Waits("not_archived")  # another worker stored them just now: the next drive keeps a copy first
     store.start_send(conn, attempt, head, task.now)
     evidence = {"tx_hash": attempt.tx_hash, "first_block": head.number, "seq": attempt.seq}
     move_transfer(x, conn, locked, SendStarted(), task, evidence, tx_hash=attempt.tx_hash)

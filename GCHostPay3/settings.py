@@ -7,6 +7,7 @@ from typing import Self
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
+from shared.archive import ArchiveSettings
 from shared.chain import LocalSigner, same_address
 from shared.chain.settings import ChainSettings
 from shared.db.settings import DatabaseSettings
@@ -22,7 +23,13 @@ _WEI_PER_GWEI = 10**9
 
 
 class ExecutorSettings(
-    ServiceSettings, DatabaseSettings, TasksSettings, ConductorResponseTarget, ExecutorRetryTarget, ChainSettings
+    ServiceSettings,
+    DatabaseSettings,
+    TasksSettings,
+    ConductorResponseTarget,
+    ExecutorRetryTarget,
+    ChainSettings,
+    ArchiveSettings,
 ):
     """The executor's environment."""
 

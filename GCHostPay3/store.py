@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 from uuid import UUID
 
+from shared.archive import request_hash as request_hash
 from shared.chain import Block, Included, SendAnswer, Signed, TransferFields, to_checksum
 from shared.db import Connection, Queries, Row, evidence_text
 from shared.lifecycle import AccountState, TransferState
@@ -30,12 +30,6 @@ from .records import (
 )
 
 QUERIES: Final = Queries.load(Path(__file__).with_suffix(".sql"))
-
-
-def request_hash(amount: Ether, address: str, cn_api_id: str, order_id: int) -> str:
-    """What must not change under one unique_id: a pay order with another hash is not the same pay order."""
-    said = f"{amount.wei}|{address.lower()}|{cn_api_id}|{order_id}"
-    return hashlib.sha256(said.encode()).hexdigest()
 
 
 # --- what others wrote ------------------------------------------------------------------------------------------------

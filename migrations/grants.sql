@@ -57,15 +57,19 @@ GRANT UPDATE (transfer_status, reason, updated_at, due_at) ON transfer TO gcpay_
 GRANT SELECT, INSERT ON slot TO gcpay_executor;
 GRANT UPDATE (hold_wei, outcome, evidence, gas_wei, final_at) ON slot TO gcpay_executor;
 GRANT SELECT, INSERT ON attempt TO gcpay_executor;
-GRANT UPDATE (first_send_started_at, last_send_started_at, first_block, included_block_number, included_block_hash) ON attempt TO gcpay_executor;
+GRANT UPDATE (first_send_started_at, last_send_started_at, first_block, included_block_number, included_block_hash, archive_number, archive_hash) ON attempt TO gcpay_executor;
 GRANT SELECT, INSERT ON send_log TO gcpay_executor;
 GRANT SELECT, INSERT ON account TO gcpay_executor;
 GRANT UPDATE (account_status, reason, next_nonce, drive_lease_by, drive_lease_until, updated_at) ON account TO gcpay_executor;
 GRANT SELECT ON exchange_order TO gcpay_executor;
 GRANT SELECT ON hostpay_request TO gcpay_executor;
 -- What clients own of the wallet and may not be spent for anybody else.
-GRANT SELECT (id, conversion_status, net_wei) ON payout_accumulation TO gcpay_executor;
-GRANT SELECT (batch_conversion_id, conversion_status, ordered_wei) ON batch_conversions TO gcpay_executor;
+GRANT SELECT (id, payment_ref, conversion_status, net_wei) ON payout_accumulation TO gcpay_executor;
+-- What its bytes pay for, for the copy that is kept outside the database.
+GRANT SELECT ON batch_conversions TO gcpay_executor;
+GRANT SELECT ON batch_member TO gcpay_executor;
+GRANT INSERT ON pause TO gcpay_executor; -- a database that is older than what the wallet sent forms no batch
+GRANT UPDATE (reason, paused_by, paused_at, expires_at) ON pause TO gcpay_executor;
 
 -- The operator reads everything and writes nothing.
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO gcpay_operator;

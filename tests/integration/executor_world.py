@@ -29,6 +29,7 @@ from shared.money import Ether
 from shared.queue import Destination, Outbox, Sealer
 from shared.sandbox.chain import CHAIN_ID, HOST_WALLET
 from shared.sandbox.fakes import FakeTaskSender
+from shared.sandbox.fakes_archive import fake_archive
 from shared.sandbox.fakes_chain import FakeChain
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -66,7 +67,7 @@ class World:
         }
         outbox = Outbox(role, sender, Sealer(KEYRING, destinations), uuid4)
         signer = LocalSigner(HOST_WALLET.private_key)
-        return cls(owner, Executor(role, chain, signer, outbox, limits, CHAIN_ID, Waits()), sender)
+        return cls(owner, Executor(role, chain, signer, outbox, limits, CHAIN_ID, fake_archive(), Waits()), sender)
 
     @property
     def chain(self) -> FakeChain:

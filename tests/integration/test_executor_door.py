@@ -166,8 +166,9 @@ ENVIRONMENT = {
     "MAX_TRANSFER_ETH": "2",
     "MAX_DAILY_ETH": "5",
     "GAS_RESERVE_WEI": "10000000000000000",
+    "SIGNED_BYTES_ARCHIVE": "/nowhere/signed-bytes",
 }
-PROTECTS_MONEY = ("MAX_TRANSFER_ETH", "MAX_DAILY_ETH", "GAS_RESERVE_WEI")
+PROTECTS_MONEY = ("MAX_TRANSFER_ETH", "MAX_DAILY_ETH", "GAS_RESERVE_WEI", "SIGNED_BYTES_ARCHIVE")
 
 
 def refused_start(environ: Mapping[str, str], capsys: pytest.CaptureFixture[str]) -> str:
@@ -200,6 +201,7 @@ def test_it_does_not_start_without_the_limits_and_names_all_of_them(capsys: pyte
         ({"MAX_TRANSFER_ETH": "0"}, "MAX_TRANSFER_ETH"),
         ({"GAS_RESERVE_WEI": "0"}, "GAS_RESERVE_WEI"),
         ({"INFLIGHT_CAP": "17"}, "INFLIGHT_CAP"),
+        ({"SIGNED_BYTES_ARCHIVE": "signed-bytes"}, "SIGNED_BYTES_ARCHIVE"),
     ],
 )
 def test_it_does_not_start_with_settings_that_contradict(

@@ -270,7 +270,7 @@ def test_a_frozen_wallet_reserves_nothing_and_goes_on_watching_what_is_out(world
     world.pay(second)
     world.run_to_the_end()
     assert world.state(first) == "settled"
-    assert world.state(second) == "approved"
+    assert world.state(second) == "created"
     assert len(world.slots()) == 1
 
 

@@ -126,6 +126,7 @@ class World:
                     "HOST_WALLET_PRIVATE_KEY": HOST_WALLET.private_key,
                     "MAX_DAILY_ETH": options.max_daily.decimal_text(),
                     "GAS_RESERVE_WEI": str(options.gas_reserve.wei),
+                    "SIGNED_BYTES_ARCHIVE": str((options.logs / "signed-bytes").resolve()),
                 }  # fmt: skip
         raise KeyError(name)
 

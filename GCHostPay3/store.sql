@@ -159,10 +159,10 @@ SELECT nonce, gas_limit, hold_wei, outcome, evidence
    FOR UPDATE;
 
 -- name: reserved_under(unique_id)
--- The finalized block under which the slot was reserved: no transaction with its nonce can be in an older block.
+-- The finalized block under which the slot was reserved, or is found again: no transaction with its nonce is older.
 SELECT (evidence ->> 'finalized_number')::bigint AS finalized_number
   FROM history
- WHERE machine = 'transfer' AND subject = :unique_id AND event = 'slot_reserved'
+ WHERE machine = 'transfer' AND subject = :unique_id AND event IN ('slot_reserved', 'transfer_found_sent')
  ORDER BY id
  LIMIT 1;
 

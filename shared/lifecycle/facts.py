@@ -70,6 +70,14 @@ class RefundProven(Fact):
     """The order's ETH was seen back at the host wallet in a finalized block."""
 
 
+class BatchSuperseded(BecauseOf):
+    """A recovery found that bytes which were sent before pay for its payments; for this batch nothing was ever sent."""
+
+
+class BatchFoundPaid(Fact):
+    """A recovery found bytes that pay for a batch which the restored database had given up."""
+
+
 # --- order ---------------------------------------------------------------------------------------------------------
 class OrderIntended(Fact):
     """The intent to open an order is committed; the exchange will be asked next."""
@@ -205,6 +213,10 @@ class ForeignFinally(Fact):
     """A finalized block has a transaction at this nonce that is not ours."""
 
 
+class TransferFoundSent(Fact):
+    """A recovery found, outside of the database, bytes of this transfer that may have been sent."""
+
+
 # --- account -------------------------------------------------------------------------------------------------------
 class AccountOpened(Fact):
     """The wallet's finalized nonce was read and its row made."""
@@ -216,6 +228,10 @@ class FundsShort(BecauseOf):
 
 class FundsSufficient(Fact):
     """The balance covers the next transfer again."""
+
+
+class AccountRecovered(Fact):
+    """Everything that left the wallet is in the database again, or a person has accepted it."""
 
 
 class ChainContradicted(BecauseOf):

@@ -266,7 +266,7 @@ WAITING: Final[dict[State, Waiting]] = {
         "the chain shows something this database does not know; reason says what",
         "a person",
         _PERSON,
-        "nothing is reserved until the account is recovered",
+        "nothing is reserved until `gcpay recover-account` has rebuilt what is missing",
     ),
 }
 

@@ -90,6 +90,11 @@ BATCH: Final[Table] = {
     (B.SWAPPING, f.UsdtDistributed): Step(B.COMPLETED, "batch_completed", (_I.POST_BOOKS,)),
     (B.SWAPPING, f.SwapStuck): Step(B.PARKED, "batch_parked", (_I.RAISE_ALERT,)),
     (B.SWAPPING, f.RefundProven): Step(B.RELEASED, "batch_released", (_I.POST_BOOKS, _I.RAISE_ALERT)),
+    **{
+        (state, f.BatchSuperseded): Step(B.RELEASED, "batch_released", (_I.POST_BOOKS, _I.RAISE_ALERT))
+        for state in (B.PENDING, B.SWAPPING, B.PARKED)
+    },
+    (B.RELEASED, f.BatchFoundPaid): Step(B.SWAPPING, "batch_swapping", (_I.POST_BOOKS,)),
     (B.PARKED, f.SwapStuck): Stay("the conductor may report the same trouble again"),
     (B.PARKED, f.UsdtDistributed): Step(B.COMPLETED, "batch_completed", (_I.POST_BOOKS,)),
     (B.PARKED, f.RefundProven): Step(B.RELEASED, "batch_released", (_I.POST_BOOKS, _I.RAISE_ALERT)),
@@ -191,6 +196,14 @@ TRANSFER: Final[Table] = {
     (T.LIVE, f.InclusionSeen): Step(T.INCLUDED, "transfer_included"),
     (T.INCLUDED, f.InclusionSeen): Stay("seen again"),
     (T.INCLUDED, f.InclusionLost): Step(T.LIVE, "transfer_inclusion_lost", (_I.DRIVE_ACCOUNT,)),
+    **{
+        (state, f.TransferFoundSent): Step(T.LIVE, "transfer_found_sent", (_I.DRIVE_ACCOUNT,))
+        for state in (None, T.CREATED, T.APPROVED, T.HELD, T.RESERVED, T.SIGNED, T.VOID)
+    },
+    **{
+        (state, f.TransferFoundSent): Stay("that it was sent is known")
+        for state in (T.LIVE, T.INCLUDED, T.SETTLED, T.REVERTED, T.CANCELLED, T.FOREIGN)
+    },
     # Only what can have left us can end as ours: bytes leave after `live` is committed, never before.
     **{(state, fact): step for state in (T.LIVE, T.INCLUDED) for fact, step in _FINALS},
     # A foreign transaction can take the nonce of a slot that was never sent.
@@ -207,6 +220,7 @@ ACCOUNT: Final[Table] = {
     (A.ACTIVE, f.ChainContradicted): Step(A.FROZEN, "account_frozen", (_I.RAISE_ALERT,)),
     (A.LOW_FUNDS, f.ChainContradicted): Step(A.FROZEN, "account_frozen", (_I.RAISE_ALERT,)),
     (A.FROZEN, f.ChainContradicted): Stay("still frozen"),
+    (A.FROZEN, f.AccountRecovered): Step(A.ACTIVE, "account_recovered", (_I.RAISE_ALERT,)),
 }
 
 TABLES: Final[Mapping[Machine, Table]] = {

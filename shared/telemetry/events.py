@@ -82,11 +82,13 @@ _OF_THE_MACHINES = {
     "transfer_cancelled": STOPPED,
     "transfer_foreign": ALERTED,
     "transfer_voided": STOPPED,
+    "transfer_found_sent": LOOKED_UP,
     # the wallet's account
     "account_opened": WALLET,
     "account_frozen": ALERTED,
     "account_funded": WALLET,
     "account_low_on_funds": GAS,
+    "account_recovered": ACCEPTED,
 }
 
 _OF_THE_SERVICES = {
@@ -197,6 +199,8 @@ _OF_THE_ROOMS = {
     "task_failed": FAILED,
     "fault_injected": WARNED,
     "settings_loaded": CONFIGURED,
+    "recovery_done": ACCEPTED,
+    "recovery_incomplete": ALERTED,
 }
 
 EVENTS: dict[str, str] = {**_OF_THE_MACHINES, **_OF_THE_SERVICES, **_OF_THE_ROOMS}

@@ -20,14 +20,14 @@ from shared.telemetry import get_logger
 from . import store
 from .conductor import POLL_GRACE, Conductor
 from .hear_check import named_request
-from .park import park_request
+from .park import park_request, report_failure
 from .store import Request, TransferSeen
 from .take_request import RequestContradicts
 
 log = get_logger()
 
 _ENDED_OTHERWISE: Final = frozenset(
-    {TransferState.REVERTED, TransferState.CANCELLED, TransferState.FOREIGN, TransferState.HELD, TransferState.VOID}
+    {TransferState.REVERTED, TransferState.CANCELLED, TransferState.FOREIGN, TransferState.HELD}
 )
 
 
@@ -72,6 +72,8 @@ def follow_transfer(
         store.start_watching(conn, request.unique_id, transfer.tx_hash, now, first_look + limits.wait(POLL_GRACE))
         record_decision(conn, decision, request.unique_id, now, trace, {"eth_tx_hash": transfer.tx_hash})
         return RequestState.WATCHING, [put_check_arrival(conn, conductor, request, now, first_look)]
+    if transfer.moves_nothing:
+        return _abandon(conn, conductor, request, transfer, now, trace)
     if transfer.status in _ENDED_OTHERWISE:
         reason = f"its transfer is {transfer.status.value}: {transfer.reason or 'see its evidence'}"
         decision = decide(Machine.REQUEST, request.status, f.TransferStuckForRequest(reason), now, limits)
@@ -79,6 +81,19 @@ def follow_transfer(
             return request.status, []
         return RequestState.PARKED, park_request(conn, conductor, request, decision, reason, now, trace)
     raise TransferNotFinal(f"the transfer of request {request.unique_id} is {transfer.status.value}")
+
+
+def _abandon(
+    conn: Connection, conductor: Conductor, request: Request, transfer: TransferSeen, now: datetime, trace: str
+) -> tuple[RequestState, list[UUID]]:
+    """The executor has committed that this order is never paid: the request ends, and the batch may open another."""
+    reason = f"its order is given up: the transfer is {transfer.status.value} and moves nothing"
+    decision = decide(Machine.REQUEST, request.status, f.OrderFenced(reason), now, conductor.terms.limits)
+    if not decision.moved:
+        return request.status, []
+    store.set_request(conn, request.unique_id, RequestState.ABANDONED, reason, now, None)
+    record_decision(conn, decision, request.unique_id, now, trace, {"transfer": transfer.status.value})
+    return RequestState.ABANDONED, report_failure(conn, conductor, request, reason, "", now)
 
 
 def put_check_arrival(

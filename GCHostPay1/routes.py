@@ -14,14 +14,17 @@ from shared.messages import (
     UPSTREAM_TO_CONDUCTOR,
     WATCHER_TO_CONDUCTOR,
     CheckArrival,
+    GiveUpOrder,
     InstantPayout,
     OrderChecked,
     PayBatch,
     TransferFinal,
+    TransferVoided,
 )
 
 from .conductor import Conductor
 from .find_result import find_result
+from .give_up_order import give_up_order, hear_void
 from .hear_check import hear_check
 from .hear_transfer import hear_transfer
 from .sweep import sweep
@@ -48,6 +51,18 @@ def routes_of(conductor: Conductor, callers: Callers) -> list[Route]:
         message = incoming.opened.message
         if isinstance(message, PayBatch):
             return _taken(take_batch(conductor, message, incoming.now, incoming.trace))
+        if isinstance(message, GiveUpOrder):
+            status = give_up_order(conductor, message, incoming.now)
+            batch, order = message.batch_conversion_id, message.cn_api_id
+            return Answer(
+                200,
+                {
+                    "status": "success",
+                    "batch_conversion_id": batch,
+                    "cn_api_id": order,
+                    "request_status": status.value,
+                },
+            )
         assert isinstance(message, InstantPayout)
         return _taken(take_instant(conductor, message, incoming.now, incoming.trace))
 
@@ -62,6 +77,9 @@ def routes_of(conductor: Conductor, callers: Callers) -> list[Route]:
     def on_payment_completed(incoming: Incoming) -> Answer:
         assert incoming.opened is not None
         message = incoming.opened.message
+        if isinstance(message, TransferVoided):
+            voided = hear_void(conductor, message, incoming.now, incoming.trace)
+            return _progress(message.unique_id, message.cn_api_id, voided)
         assert isinstance(message, TransferFinal)
         status = hear_transfer(conductor, message, incoming.now, incoming.trace)
         return _progress(message.unique_id, message.cn_api_id, status)
@@ -94,7 +112,10 @@ def routes_of(conductor: Conductor, callers: Callers) -> list[Route]:
             [*callers.upstream, *callers.batcher],
             edges=(UPSTREAM_TO_CONDUCTOR, BATCHER_TO_CONDUCTOR),
             callers_of_edge={UPSTREAM_TO_CONDUCTOR: callers.upstream, BATCHER_TO_CONDUCTOR: callers.batcher},
-            doc=RouteDoc("Takes a request to have one order paid. A repeat changes nothing.", errors=_REQUEST_ERRORS),
+            doc=RouteDoc(
+                "Takes a request to have one order paid, or to give one up unpaid. A repeat changes nothing.",
+                errors=_REQUEST_ERRORS,
+            ),
         ),
         Route(
             "/status-verified",

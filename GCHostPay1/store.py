@@ -75,6 +75,15 @@ class TransferSeen:
     cn_api_id: str
     reason: str | None
     tx_hash: str | None
+    repayable: bool
+
+    @property
+    def moves_nothing(self) -> bool:
+        """Now and for ever: it never gets a nonce, or it ended without effect and a person approved another one."""
+        return self.status is TransferState.VOID or (self.status in _WITHOUT_EFFECT and self.repayable)
+
+
+_WITHOUT_EFFECT: Final = frozenset({TransferState.REVERTED, TransferState.CANCELLED, TransferState.FOREIGN})
 
 
 def order_of_batch(conn: Connection, batch_id: UUID, cn_api_id: str) -> PayableOrder | None:
@@ -184,6 +193,18 @@ def lock_request(conn: Connection, unique_id: str) -> Request | None:
     return None if row is None else _request(row)
 
 
+def lock_request_of_order(conn: Connection, batch_id: UUID, cn_api_id: str) -> Request | None:
+    """The request that pays this order of the batch, locked."""
+    row = QUERIES.one(conn, "lock_request_of_order", batch_conversion_id=batch_id, cn_api_id=cn_api_id)
+    return None if row is None else _request(row)
+
+
+def requests_of_batch(conn: Connection, batch_id: UUID) -> tuple[int, str | None]:
+    """How many requests the batch has had, one for each order that it adopted; an order that is not abandoned."""
+    row = QUERIES.only(conn, "requests_of_batch", batch_conversion_id=batch_id)
+    return int(row["requests"]), row["not_abandoned"]
+
+
 def lock_request_unless_busy(conn: Connection, unique_id: str) -> Request | None:
     """The request, locked; None also when another transaction holds it."""
     row = QUERIES.one(conn, "lock_request_unless_busy", unique_id=unique_id)
@@ -262,6 +283,7 @@ def transfer_of(conn: Connection, unique_id: str) -> TransferSeen | None:
         row["cn_api_id"],
         row["reason"],
         row["tx_hash"],
+        row["repayable"],
     )
 
 

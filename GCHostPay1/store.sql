@@ -68,6 +68,20 @@ SELECT unique_id, context, batch_conversion_id, order_id, cn_api_id, amount_wei,
  WHERE unique_id = :unique_id
    FOR UPDATE;
 
+-- name: lock_request_of_order(batch_conversion_id, cn_api_id)
+-- The request that pays this order, locked; request_is_one_per_order.
+SELECT unique_id, context, batch_conversion_id, order_id, cn_api_id, amount_wei, payin_address, request_status, reason,
+       eth_tx_hash, polls, watching_since
+  FROM hostpay_request
+ WHERE batch_conversion_id = :batch_conversion_id AND cn_api_id = :cn_api_id
+   FOR UPDATE;
+
+-- name: requests_of_batch(batch_conversion_id)
+-- How many requests a batch has had, one per adopted order, and one of them that was not abandoned.
+SELECT count(*) AS requests, min(cn_api_id) FILTER (WHERE request_status <> 'abandoned') AS not_abandoned
+  FROM hostpay_request
+ WHERE batch_conversion_id = :batch_conversion_id;
+
 -- name: lock_request_unless_busy(unique_id)
 -- A request, locked; no row when another transaction holds it.
 SELECT unique_id, context, batch_conversion_id, order_id, cn_api_id, amount_wei, payin_address, request_status, reason,
@@ -121,8 +135,10 @@ SELECT r.unique_id, r.request_status, r.reason, r.amount_wei, entered.at AS sinc
  LIMIT :most;
 
 -- name: transfer_of(unique_id)
--- The executor's own word on the transfer, with the transaction that its proof names.
-SELECT t.transfer_status, t.value_wei, t.to_address, t.cn_api_id, t.reason, s.evidence ->> 'tx_hash' AS tx_hash
+-- The executor's own word on the transfer, with the transaction that its proof names, and whether a person approved
+-- that another transfer takes its place.
+SELECT t.transfer_status, t.value_wei, t.to_address, t.cn_api_id, t.reason, s.evidence ->> 'tx_hash' AS tx_hash,
+       EXISTS (SELECT 1 FROM approval a WHERE a.action = 'repay' AND a.subject = t.unique_id) AS repayable
   FROM transfer AS t
   LEFT JOIN slot AS s ON s.unique_id = t.unique_id
  WHERE t.unique_id = :unique_id;

@@ -87,22 +87,22 @@ def take_batch(conductor: Conductor, asked: PayBatch, now: datetime, trace: str)
     """Takes the batcher's request. If repeated: the request as it stands now, nothing is written."""
     _require_ether(asked.from_currency, asked.from_network)
     batch_id = UUID(asked.batch_conversion_id)
-    unique_id = batch_unique_id(asked.batch_conversion_id)
     with conductor.database.transaction() as conn:
         order = store.order_of_batch(conn, batch_id, asked.cn_api_id)
         if order is None:
             raise OrderUnknown(f"batch {batch_id} has no order {asked.cn_api_id}")
         _require_equal(asked, order)
-        known = store.lock_request(conn, unique_id)
+        known = store.lock_request_of_order(conn, batch_id, asked.cn_api_id)
         if known is not None:
             return _again(known, order)
         _require_ether(order.from_currency, order.from_network)
         _require_limit(order.amount, conductor.terms.max_transfer, "MAX_TRANSFER_ETH")
         if order.status is not OrderState.ADOPTED:
             raise OrderNotAdopted(f"order {order.cn_api_id} is {order.status.value}, not adopted")
+        unique_id = _name_of_request(conn, batch_id, order)
         message_id = _start(conn, conductor, unique_id, order, now, trace)
         if message_id is None:
-            return _again(_taken_meanwhile(conn, unique_id, order), order)
+            return _again(_taken_meanwhile(conn, order), order)
     return _started(conductor, unique_id, order, message_id, now)
 
 
@@ -182,9 +182,18 @@ def _start(
     return put_check_order(conn, conductor, unique_id, order, now)
 
 
-def _taken_meanwhile(conn: Connection, unique_id: str, order: PayableOrder) -> Request:
+def _name_of_request(conn: Connection, batch_id: UUID, order: PayableOrder) -> str:
+    """The batch's own name; numbered from the second order on. Every order before is given up, or nothing is taken."""
+    earlier, not_abandoned = store.requests_of_batch(conn, batch_id)
+    if not_abandoned is not None and not_abandoned != order.cn_api_id:
+        raise RequestContradicts(f"a request of batch {batch_id} was taken before for order {not_abandoned}")
+    return batch_unique_id(str(batch_id), earlier + 1)
+
+
+def _taken_meanwhile(conn: Connection, order: PayableOrder) -> Request:
     """The request that a delivery beside this one has just committed: twenty deliveries are one request, no refusal."""
-    known = store.lock_request(conn, unique_id)
+    assert order.batch_conversion_id is not None, "only a batch's order is taken like this"
+    known = store.lock_request_of_order(conn, order.batch_conversion_id, order.cn_api_id)
     if known is None:
         raise RequestContradicts(f"order {order.cn_api_id} already belongs to another request")
     return known

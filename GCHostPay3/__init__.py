@@ -4,8 +4,9 @@ Does: approves a transfer against our own rows and the limits, reserves its nonc
 until a finalized block that the providers agree on shows what became of it. `send.py` is where ETH leaves.
 Never does: takes an amount or an address on trust; gives a transfer a second nonce; calls anything a failure because
 it cannot be seen.
-Messages in: PayOrder on `POST /`, DriveAccount on `POST /drive`; the scheduler's `POST /sweep`.
-Messages out: DriveAccount (to itself), TransferFinal (to the conductor).
-Tables written: transfer, account, slot, attempt, send_log; history, outbox, alert, posting, book_entry,
-refused_message. Read: exchange_order, hostpay_request, pause, payout_accumulation, batch_conversions.
+Messages in: PayOrder and VoidTransfer on `POST /`, DriveAccount on `POST /drive`; the scheduler's `POST /sweep`.
+Messages out: DriveAccount (to itself), TransferFinal and TransferVoided (to the conductor).
+Tables written: transfer, account, slot, attempt, send_log, signed_nonce, cancel_request, approval; history, outbox,
+alert, posting, book_entry, refused_message. Read: exchange_order, hostpay_request, pause, payout_accumulation,
+batch_conversions.
 """

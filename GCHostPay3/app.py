@@ -9,6 +9,7 @@ from flask import Flask
 
 from shared.archive import archive_at
 from shared.chain import Chain, EthereumChain, LocalSigner, ProvidersUnavailable, same_address
+from shared.chain.careful import CarefulSigner
 from shared.db import Database, refusal_recorder
 from shared.http import Component, create_service, load_settings
 from shared.messages import EXECUTOR_TO_CONDUCTOR, EXECUTOR_TO_EXECUTOR
@@ -16,6 +17,7 @@ from shared.queue import CloudTasksSender, Outbox, Sealer, destinations_from, ke
 from shared.telemetry import configure_logging
 
 from .executor import SERVICE, Executor
+from .promised import PromisedNonces
 from .routes import routes_of
 from .settings import ExecutorSettings
 
@@ -31,7 +33,9 @@ def create_app(settings: ExecutorSettings | None = None) -> Flask:
     executor = Executor(
         db=database,
         chain=EthereumChain.from_settings(settings),
-        signer=LocalSigner(settings.host_wallet_private_key.get_secret_value()),
+        signer=CarefulSigner(
+            LocalSigner(settings.host_wallet_private_key.get_secret_value()), PromisedNonces(database)
+        ),
         outbox=Outbox(database, sender, Sealer(keyring, destinations), uuid4),
         limits=settings.pay_limits(),
         chain_id=settings.chain_id,

@@ -17,7 +17,7 @@ from shared.money import Ether
 from . import store
 from .moves import move_transfer, record_account_opened, tell
 from .observe import admit, require_our_chain
-from .policy import ETHER, contradiction, forbidden_by, not_payable
+from .policy import ETHER, contradiction, forbidden_by, not_payable, over_velocity
 
 if TYPE_CHECKING:
     from shared.db import Connection
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .records import Account, OurRows, Transfer
 
 DAY: Final = timedelta(hours=24)
+HOUR: Final = timedelta(hours=1)
 # Rules of the schema that say: this order, or this batch, already has a transfer under another name.
 _ONE_TRANSFER: Final = frozenset({"transfer_is_one_per_order", "batch_has_one_transfer"})
 
@@ -60,7 +61,7 @@ def take_in(x: Executor, order: PayOrder, task: Task) -> TakenIn:
 
     Raises PayOrderContradicts, after its alert is committed.
     """
-    account = admit(x, _account(x, task), task)
+    account = admit(x, account_of(x, task), task)
     try:
         with x.db.transaction() as conn:
             outcome = _take_in(x, conn, account, order, task)
@@ -89,13 +90,18 @@ def _take_in(x: Executor, conn: Connection, account: Account, order: PayOrder, t
         return _Contradicts(rule or "request_unknown")
     asked = decide(Machine.TRANSFER, None, TransferAsked(), task.now, x.waits.lifecycle)
     hashed = store.request_hash(rows.amount, rows.payin_address, rows.cn_api_id, rows.order_id)
-    transfer = store.insert_transfer(conn, rows, account, hashed, task.now, asked.due_at)
+    supersedes = _supersede(conn, rows, task)
+    transfer = store.insert_transfer(
+        conn, rows, account, hashed, TransferState.CREATED, supersedes, task.now, asked.due_at
+    )
     if transfer is None:
         # Another delivery of this message was faster and has committed: its row is the answer.
         transfer = store.lock_transfer(conn, order.unique_id)
         assert transfer is not None, "its row refused ours"
         return _again(x, conn, transfer, order, task)
     evidence = {"amount": rows.amount, "to": rows.payin_address, "order": rows.cn_api_id, "request_hash": hashed}
+    if supersedes is not None:
+        evidence["supersedes"] = supersedes
     record_decision(conn, asked, transfer.unique_id, task.now, task.trace, evidence)
     task.say("transfer_created", transfer=transfer.unique_id, amount=transfer.value, to=transfer.to_address)
     return judge(x, conn, account, transfer, task)
@@ -109,9 +115,16 @@ def judge(x: Executor, conn: Connection, account: Account, transfer: Transfer, t
         task.say("sending_paused", transfer=transfer.unique_id, reason=paused)
         return TakenIn(transfer.state, paused, repeated=False)
     spent = store.spent_since(conn, account, task.now - DAY)
+    begun = store.begun_since(conn, account, task.now - HOUR)
     reason = forbidden_by(transfer.to_address, transfer.value, x.wallet, spent, x.limits)
+    reason = reason or over_velocity(begun, x.limits)
     fact = PolicyAllowed() if reason is None else PolicyForbade(reason)
-    evidence = {"spent_within_24_h": spent, "max_daily": x.limits.max_daily, "max_transfer": x.limits.max_transfer}
+    evidence = {
+        "spent_within_24_h": spent,
+        "begun_within_1_h": begun,
+        "max_daily": x.limits.max_daily,
+        "max_transfer": x.limits.max_transfer,
+    }
     state = move_transfer(x, conn, transfer, fact, task, evidence)
     return TakenIn(state, reason, repeated=False)
 
@@ -144,6 +157,21 @@ def _again(x: Executor, conn: Connection, transfer: Transfer, order: PayOrder, t
     return _Contradicts(rule)
 
 
+def _supersede(conn: Connection, rows: OurRows, task: Task) -> str | None:
+    """The batch's earlier transfer that this one replaces: it ended without effect, and a person approved it.
+
+    The old row is locked and marked in the commit that makes the new one, so it is replaced once. Without an approval
+    it keeps its place, and `batch_has_one_transfer` refuses the new row.
+    """
+    if rows.batch_conversion_id is None:
+        return None
+    replaced = store.lock_repayable(conn, rows.batch_conversion_id)
+    if replaced is None:
+        return None
+    store.mark_superseded(conn, replaced, rows.unique_id, task.now)
+    return replaced
+
+
 def _tell_contradiction(conn: Connection, task: Task, order: PayOrder, rule: str, rows: OurRows | None) -> None:
     message = f"a pay order for {order.unique_id} was refused ({rule}); nothing was paid for it"
     known = {} if rows is None else {"our_amount": rows.amount.scaled(), "our_address": rows.payin_address}
@@ -160,7 +188,7 @@ def _said(order: PayOrder) -> dict[str, str]:
     }
 
 
-def _account(x: Executor, task: Task) -> Account:
+def account_of(x: Executor, task: Task) -> Account:
     """The wallet's row; at first use it is made from the nonce that the providers agree is final."""
     with x.db.read() as conn:
         known = store.account(conn, x.wallet, x.chain_id)
@@ -179,4 +207,4 @@ def _account(x: Executor, task: Task) -> Account:
     return opened
 
 
-__all__ = ["PayOrderContradicts", "TakenIn", "judge_waiting", "take_in"]
+__all__ = ["PayOrderContradicts", "TakenIn", "account_of", "judge_waiting", "take_in"]

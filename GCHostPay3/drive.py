@@ -15,22 +15,37 @@ from shared.telemetry import bind
 
 from . import store
 from .approve import judge_waiting
+from .bump import bump_if_outbid
+from .cancel import cancel_is_wanted, cancel_slot, give_up_if_lapsed
 from .moves import drive_on, tell
 from .observe import View, look, resolve
 from .reserve import reserve_next
 from .send import send_slot
-from .sign import sign_slot
+from .sign import CANCEL, sign_slot
 
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from shared.chain import Block
     from shared.messages import DriveAccount
 
     from .executor import Executor, Task
-    from .records import Account, Attempt, Open
+    from .records import Account, Attempt, Open, Slot, Transfer
 
 # The chain cannot be asked, or is too dear, now: nothing happened, and the next look is a timer's business.
 _NOT_NOW: Final = (ProvidersUnavailable, ProvidersDisagree, FeesTooHigh)
+# After these there is something to do at once; anything else that a step says keeps the slot where it is.
+_MOVED: Final = frozenset(
+    {
+        "attempt_sent",
+        "attempt_signed",
+        "attempt_bumped",
+        "cancel_signed",
+        "already_signed",
+        "already_bumped",
+        "already_moved",
+    }
+)
 # Nothing is to be gained by looking again before the next block.
 _WAIT: Final = frozenset({"balance_too_old"})
 
@@ -109,17 +124,20 @@ def _act(x: Executor, view: View, task: Task) -> str | None:
         slots = [
             (slot, transfer, store.attempts(conn, transfer, slot)) for slot, transfer in store.open_slots(conn, account)
         ]
-        stopped = account.state is AccountState.FROZEN or store.pause_reason(conn, task.now) is not None
+        frozen = account.state is AccountState.FROZEN
+        stopped = frozen or store.pause_reason(conn, task.now) is not None
     for slot, transfer, attempts in slots:
         match transfer.state:
-            case TransferState.LIVE if _unheard_of(x, attempts, task):
-                return send_slot(x, transfer, view.block, task)
-            case TransferState.RESERVED if not stopped:
-                return sign_slot(x, transfer, slot, task)
-            case TransferState.SIGNED if not stopped:
-                did = send_slot(x, transfer, view.block, task)
+            case TransferState.LIVE:
+                did = None if frozen else _replace(x, transfer, slot, attempts, task, stopped=stopped)
+                if did is None and _unheard_of(x, attempts, task):
+                    did = send_slot(x, transfer, view.block, task)
+                if did in _MOVED:
+                    return did
+            case TransferState.RESERVED | TransferState.SIGNED if not stopped:
+                did = _first_send(x, transfer, slot, attempts, view.block, task)
                 # Bytes that may not leave block every later nonce: nothing new is begun behind them.
-                return did if did in ("attempt_sent", "already_moved") else None
+                return did if did in _MOVED else None
     if stopped:
         return None
     if judge_waiting(x, account, task):
@@ -127,9 +145,37 @@ def _act(x: Executor, view: View, task: Task) -> str | None:
     return reserve_next(x, account, view.block, task)
 
 
+def _replace(
+    x: Executor, transfer: Transfer, slot: Slot, attempts: list[Attempt], task: Task, *, stopped: bool
+) -> str | None:
+    """New bytes for a nonce that is out: the cancel that a person asked for, or a dearer attempt; None if neither.
+
+    A pause of sending holds back dearer payments; what a person wants cancelled may be cancelled all the same.
+    """
+    if attempts[-1].first_send_started_at is None:
+        return None  # stored by the last drive: sent first, judged later
+    if cancel_is_wanted(x, transfer, slot, attempts):
+        return cancel_slot(x, transfer, slot, attempts, task)
+    if stopped and attempts[-1].kind != CANCEL:
+        return None
+    return bump_if_outbid(x, transfer, slot, attempts, task)
+
+
+def _first_send(
+    x: Executor, transfer: Transfer, slot: Slot, attempts: list[Attempt], head: Block, task: Task
+) -> str | None:
+    """The next step of a nonce that was never out. If its order lapsed, the nonce is used for nothing."""
+    lapsed = give_up_if_lapsed(x, transfer, attempts, task)
+    if lapsed or cancel_is_wanted(x, transfer, slot, attempts):
+        return cancel_slot(x, transfer, slot, attempts, task)
+    if transfer.state is TransferState.RESERVED:
+        return sign_slot(x, transfer, slot, task)
+    return send_slot(x, transfer, head, task)
+
+
 def _unheard_of(x: Executor, attempts: list[Attempt], task: Task) -> bool:
-    """Whether the bytes were last sent so long ago that they may have been dropped."""
-    last = max((attempt.last_send_started_at for attempt in attempts if attempt.last_send_started_at), default=None)
+    """Whether the newest bytes were never sent, or so long ago that they may have been dropped."""
+    last = attempts[-1].last_send_started_at
     return last is None or last + x.waits.resend <= task.now
 
 

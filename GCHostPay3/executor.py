@@ -43,6 +43,11 @@ class Waits:
         return self._at_least(timedelta(seconds=36), timedelta(seconds=2))
 
     @property
+    def bump(self) -> timedelta:
+        """How long an attempt may be out without a block before a dearer one is considered: fifteen blocks."""
+        return self._at_least(timedelta(minutes=3), timedelta(seconds=3))
+
+    @property
     def lease(self) -> timedelta:
         """How long a killed driver keeps others away: no longer than a sweep's interval. Safety does not rest on it."""
         return self._at_least(timedelta(seconds=60), timedelta(seconds=5))

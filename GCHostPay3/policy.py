@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from shared.chain.address import ZERO_ADDRESS, is_address, same_address
-from shared.messages import batch_unique_id
+from shared.messages import batch_of_unique_id
 from shared.money import Ether
 
 if TYPE_CHECKING:
@@ -19,13 +19,14 @@ ETHER: Final = "eth"
 
 @dataclass(frozen=True, slots=True)
 class PayLimits:
-    """What a person allowed. None of them has a default: without them the service does not start."""
+    """What a person allowed. What bounds an amount has no default: without it the service does not start."""
 
     max_transfer: Ether
     max_daily: Ether
     gas_reserve: Ether
     max_fee_per_gas_wei: int
     inflight_cap: int
+    max_transfers_per_hour: int = 60
 
 
 def contradiction(order: PayOrder, rows: OurRows | None) -> str | None:
@@ -74,6 +75,13 @@ def over_daily_limit(value: Ether, spent_today: Ether, limits: PayLimits) -> str
     return None
 
 
+def over_velocity(begun_within_an_hour: int, limits: PayLimits) -> str | None:
+    """The velocity rule: so many nonces in an hour are a bug or a thief, whatever each of them carries."""
+    if begun_within_an_hour >= limits.max_transfers_per_hour:
+        return f"over_velocity: {begun_within_an_hour} transfers were begun within an hour, as many as are allowed"
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Funds:
     """The wallet's ETH at one finalized block, and what of it is spoken for."""
@@ -96,7 +104,7 @@ class Funds:
 def _same_batch(order: PayOrder, rows: OurRows) -> bool:
     """A batch's request carries the batch's own name; an instant payout belongs to none."""
     batch = rows.batch_conversion_id
-    named = order.context == "instant" if batch is None else order.unique_id == batch_unique_id(str(batch))
+    named = order.context == "instant" if batch is None else batch_of_unique_id(order.unique_id) == str(batch)
     return named and batch == rows.order_batch_conversion_id
 
 

@@ -14,10 +14,11 @@ from shared.lifecycle import AccountState, TransferState
 from shared.lifecycle.facts import FundsShort, FundsSufficient, PolicyForbade, SlotReserved
 from shared.money import Ether
 
-from . import store
-from .approve import DAY
+from . import decisions, store
+from .approve import DAY, HOUR
+from .decisions import HELD
 from .moves import move_account, move_transfer
-from .policy import Funds, over_daily_limit
+from .policy import Funds, over_daily_limit, over_velocity
 
 if TYPE_CHECKING:
     from shared.chain import Block
@@ -128,7 +129,10 @@ def _forbidden(
     lapsed = store.why_lapsed(conn, transfer.order_id, task.now - x.waits.order_good)
     if lapsed is not None:
         return f"{lapsed}: it was adopted and waiting when the transfer was approved"
+    if decisions.is_approved(conn, HELD, transfer.unique_id):
+        return None  # a person looked at the rule that held it, and at these figures
     over = over_daily_limit(transfer.value, store.spent_since(conn, account, task.now - DAY), x.limits)
+    over = over or over_velocity(store.begun_since(conn, account, task.now - HOUR), x.limits)
     if over is not None or transfer.context != "instant":
         return over
     funds = Funds(costs.balance, holds.held, store.earmarked(conn))

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from shared.http import Answer, Incoming, Route, RouteDoc
-from shared.messages import CONDUCTOR_TO_EXECUTOR, EXECUTOR_TO_EXECUTOR, DriveAccount, PayOrder
+from shared.lifecycle import TransferState
+from shared.messages import CONDUCTOR_TO_EXECUTOR, EXECUTOR_TO_EXECUTOR, DriveAccount, PayOrder, VoidTransfer
 
 from .approve import take_in
 from .drive import drive
 from .executor import Executor, Task
 from .sweep import sweep
+from .void import make_void
 
 
 def routes_of(
@@ -21,9 +23,11 @@ def routes_of(
 ) -> list[Route]:
     """The executor's three routes."""
 
-    def on_pay_order(incoming: Incoming) -> Answer:
+    def on_order(incoming: Incoming) -> Answer:
         assert incoming.opened is not None
         message = incoming.opened.message
+        if isinstance(message, VoidTransfer):
+            return _fenced(message, make_void(executor, message, Task(incoming.now, incoming.trace)))
         assert isinstance(message, PayOrder)
         taken = take_in(executor, message, Task(incoming.now, incoming.trace))
         return Answer(
@@ -57,15 +61,29 @@ def routes_of(
         return Answer(200, {"status": "success", "accounts_redriven": swept.driven, "transfers_overdue": swept.overdue})
 
     return [
-        Route("/", on_pay_order, conductor_callers, edges=(CONDUCTOR_TO_EXECUTOR,), doc=_PAY_DOC),
+        Route("/", on_order, conductor_callers, edges=(CONDUCTOR_TO_EXECUTOR,), doc=_PAY_DOC),
         Route("/drive", on_drive, executor_callers, edges=(EXECUTOR_TO_EXECUTOR,), doc=_DRIVE_DOC),
         Route("/sweep", on_sweep, scheduler_callers, body="ignored", doc=_SWEEP_DOC),
     ]
 
 
+def _fenced(message: VoidTransfer, after: TransferState) -> Answer:
+    return Answer(
+        200,
+        {
+            "status": "success",
+            "unique_id": message.unique_id,
+            "transfer_status": after.value,
+            "reason": None,
+            "duplicate": False,
+        },
+    )
+
+
 _TEXT_OR_NULL = {"type": ["string", "null"]}
 _PAY_DOC = RouteDoc(
-    "An order is to be paid: its transfer is made and judged once. A repeat answers the present state.",
+    "An order is to be paid: its transfer is made and judged once. A repeat answers the present state. Or it is never "
+    "to be paid: a transfer without a nonce becomes void, and the conductor is answered by message.",
     response={
         "type": "object",
         "required": ["status", "unique_id", "transfer_status", "reason", "duplicate"],
@@ -77,7 +95,7 @@ _PAY_DOC = RouteDoc(
             "duplicate": {"type": "boolean"},
         },
     },
-    errors=("pay_order_contradicts", "providers_unavailable", "providers_disagree"),
+    errors=("pay_order_contradicts", "fence_contradicts", "providers_unavailable", "providers_disagree"),
 )
 _DRIVE_DOC = RouteDoc(
     "The wallet's transfers are driven one step further: verdicts first, then at most one thing is done.",
@@ -91,6 +109,6 @@ _DRIVE_DOC = RouteDoc(
             "open": {"type": "integer", "description": "transfers that still need driving"},
         },
     },
-    errors=("account_is_not_ours", "illegal_transition", "signed_bytes_differ"),
+    errors=("account_is_not_ours", "illegal_transition", "signed_bytes_differ", "equivocation"),
 )
 _SWEEP_DOC = RouteDoc("Finds messages, wallets and transfers that were left behind, and drives them on.")

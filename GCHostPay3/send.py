@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 from shared.lifecycle import AccountState, TransferState
 from shared.lifecycle.facts import SendStarted
 
-from . import store
+from . import decisions, store
 from .copies import keep_copies, note_copy
-from .moves import move_transfer, tell
+from .moves import move_transfer
+from .sign import PAY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -68,29 +69,33 @@ def _commit_to_send(
     locked = store.lock_transfer(conn, transfer.unique_id)
     if locked is None or locked.state not in (TransferState.SIGNED, TransferState.LIVE):
         return _Waits("already_moved")
-    attempt = store.attempts(conn, locked, store.lock_slot(conn, locked.unique_id))[-1]
-    if locked.state is TransferState.SIGNED:
-        obstacle = _obstacle(x, conn, account.state, locked, task)
-        if obstacle is not None:
-            task.say("attempt_not_sent", transfer=locked.unique_id, reason=obstacle)
-            return _Waits(obstacle)
-    if not note_copy(conn, attempt, kept):
-        return _Waits("not_archived")  # another worker stored them just now: the next drive keeps a copy first
+    slot = store.lock_slot(conn, locked.unique_id)
+    attempt = store.attempts(conn, locked, slot)[-1]
+    obstacle = None
+    if attempt.kind == PAY and decisions.is_to_be_cancelled(conn, locked, slot):
+        obstacle = "cancel_is_requested"  # whoever asked for it was told that these bytes stay here from now on
+    elif locked.state is TransferState.SIGNED:
+        obstacle = _obstacle(x, conn, account.state, locked, attempt, task)
+    if obstacle is None and not note_copy(conn, attempt, kept):
+        obstacle = "not_archived"  # another worker stored them just now: the next drive keeps a copy first
+    if obstacle is not None:
+        task.say("attempt_not_sent", transfer=locked.unique_id, reason=obstacle)
+        return _Waits(obstacle)
     store.start_send(conn, attempt, head, task.now)
     evidence = {"tx_hash": attempt.tx_hash, "first_block": head.number, "seq": attempt.seq}
     move_transfer(x, conn, locked, SendStarted(), task, evidence, tx_hash=attempt.tx_hash)
     return attempt
 
 
-def _obstacle(x: Executor, conn: Connection, account: AccountState, transfer: Transfer, task: Task) -> str | None:
+def _obstacle(
+    x: Executor, conn: Connection, account: AccountState, transfer: Transfer, attempt: Attempt, task: Task
+) -> str | None:
     """Why bytes that have never left must stay here now. Live bytes are out already and are sent again regardless."""
     if account is AccountState.FROZEN:
         return "account_is_frozen"
     if store.pause_reason(conn, task.now) is not None:
         return "sending_is_paused"
-    lapsed = store.why_lapsed(conn, transfer.order_id, task.now - x.waits.order_good)
-    if lapsed is not None:
-        # Its nonce must be used all the same, by a cancel at the same nonce (T7); until then a person is told.
-        message = f"{transfer.unique_id} is signed and is not sent: {lapsed} now"
-        tell(conn, task, "order_lapsed_before_send", transfer.unique_id, message, {"order": transfer.cn_api_id})
-    return lapsed
+    if attempt.kind != PAY:
+        return None
+    # A lapsed order's nonce must be used all the same: the next drive cancels it (cancel.py).
+    return store.why_lapsed(conn, transfer.order_id, task.now - x.waits.order_good)

@@ -44,6 +44,9 @@ class ExecutorSettings(
     gas_reserve_wei: int = Field(ge=1, description="wei; kept in the wallet beyond value and gas of every transfer")
     max_fee_per_gas_gwei: int = Field(default=200, ge=1, le=10_000, description="gwei; no transfer is begun above it")
     inflight_cap: int = Field(default=4, ge=1, le=16, description="transfers with a nonce that are not final")
+    max_transfers_per_hour: int = Field(
+        default=60, ge=1, le=10_000, description="transfers begun within an hour; the next one waits for a person"
+    )
 
     @model_validator(mode="after")
     def _key_is_the_wallets(self) -> Self:
@@ -69,6 +72,7 @@ class ExecutorSettings(
             gas_reserve=Ether(self.gas_reserve_wei),
             max_fee_per_gas_wei=self.max_fee_per_gas_gwei * _WEI_PER_GWEI,
             inflight_cap=self.inflight_cap,
+            max_transfers_per_hour=self.max_transfers_per_hour,
         )
 
     def waits(self) -> Waits:

@@ -9,7 +9,7 @@ from typing import Final
 from uuid import UUID
 
 from shared.archive import request_hash as request_hash
-from shared.chain import Block, Included, SendAnswer, Signed, TransferFields, to_checksum
+from shared.chain import AnswerKind, Block, Included, SendAnswer, Signed, TransferFields, to_checksum
 from shared.db import Connection, Queries, Row, evidence_text
 from shared.lifecycle import AccountState, TransferState
 from shared.money import Ether
@@ -40,6 +40,12 @@ def our_rows(conn: Connection, unique_id: str) -> OurRows | None:
     if row is None:
         return None
     return our_rows_from(row)
+
+
+def checked_at(conn: Connection, order_id: int) -> datetime:
+    """When the exchange was last seen waiting for the order's deposit, before it was to be paid."""
+    at: datetime = QUERIES.only(conn, "order_now", order_id=order_id)["checked_at"]
+    return at
 
 
 def why_lapsed(conn: Connection, order_id: int, checked_after: datetime) -> str | None:
@@ -127,7 +133,14 @@ def accounts_to_drive(conn: Connection, driven_before: datetime, due_before: dat
 
 
 def insert_transfer(
-    conn: Connection, rows: OurRows, account: Account, hashed: str, now: datetime, due_at: datetime | None
+    conn: Connection,
+    rows: OurRows,
+    account: Account,
+    hashed: str,
+    state: TransferState,
+    supersedes: str | None,
+    now: datetime,
+    due_at: datetime | None,
 ) -> Transfer | None:
     """The new transfer with the amount and address of our own rows; None if it was there already."""
     to_address, value = to_checksum(rows.payin_address), rows.amount
@@ -144,11 +157,26 @@ def insert_transfer(
         chain_id=account.chain_id,
         to_address=to_address,
         value_wei=value.wei,
-        transfer_status=TransferState.CREATED.value,
+        transfer_status=state.value,
+        supersedes=supersedes,
         now=now,
         due_at=due_at,
     )
     return lock_transfer(conn, rows.unique_id) if made else None
+
+
+def lock_repayable(conn: Connection, batch_conversion_id: UUID) -> str | None:
+    """The id of the batch's transfer that may be replaced, locked."""
+    row = QUERIES.one(conn, "lock_repayable", batch_conversion_id=batch_conversion_id)
+    return None if row is None else str(row["unique_id"])
+
+
+def mark_superseded(conn: Connection, unique_id: str, superseded_by: str, now: datetime) -> None:
+    QUERIES.run(conn, "mark_superseded", unique_id=unique_id, superseded_by=superseded_by, now=now)
+
+
+def is_superseded(conn: Connection, unique_id: str) -> bool:
+    return bool(QUERIES.only(conn, "is_superseded", unique_id=unique_id)["superseded"])
 
 
 def lock_transfer(conn: Connection, unique_id: str) -> Transfer | None:
@@ -193,6 +221,12 @@ def count_open(conn: Connection, account: Account) -> Open:
 def spent_since(conn: Connection, account: Account, since: datetime) -> Ether:
     row = QUERIES.only(conn, "spent_since", account_address=account.address, chain_id=account.chain_id, since=since)
     return Ether(row["spent_wei"])
+
+
+def begun_since(conn: Connection, account: Account, since: datetime) -> int:
+    """How many nonces were given out since then."""
+    row = QUERIES.only(conn, "begun_since", account_address=account.address, chain_id=account.chain_id, since=since)
+    return int(row["begun"])
 
 
 def overdue_transfers(conn: Connection, due_before: datetime) -> list[Row]:
@@ -330,3 +364,10 @@ def log_answer(conn: Connection, attempt: Attempt, answer: SendAnswer, now: date
         answer=answer.text,
         now=now,
     )
+
+
+def last_answers(conn: Connection, attempt: Attempt) -> list[AnswerKind]:
+    """What the providers answered to the last send of these bytes; a class of another release is unknown."""
+    known = {kind.value: kind for kind in AnswerKind}
+    rows = QUERIES.all(conn, "last_answers", tx_hash=attempt.tx_hash)
+    return [known.get(row["answer_class"], AnswerKind.UNKNOWN) for row in rows]

@@ -10,10 +10,13 @@ SELECT r.unique_id, r.context, r.batch_conversion_id, r.order_id, r.cn_api_id, r
 
 -- name: order_now(order_id)
 -- The order's state at this moment, and since when its request is to be paid: that is when the exchange last showed it
--- waiting. Both are the conductor's rows and are not locked here.
-SELECT o.order_status, r.updated_at AS checked_at
+-- waiting, whatever became of the request since. Both are the conductor's rows and are not locked here.
+SELECT o.order_status, coalesce(paying.at, r.updated_at) AS checked_at
   FROM exchange_order o
   JOIN hostpay_request r ON r.order_id = o.id
+  LEFT JOIN LATERAL (SELECT h.at FROM history h
+                      WHERE h.machine = 'request' AND h.subject = r.unique_id AND h.event = 'request_paying'
+                      ORDER BY h.id DESC LIMIT 1) AS paying ON true
  WHERE o.id = :order_id;
 
 -- name: sending_pause(now)
@@ -60,13 +63,32 @@ UPDATE account
    SET drive_lease_by = NULL, drive_lease_until = NULL, updated_at = greatest(updated_at, :now)
  WHERE address = :address AND chain_id = :chain_id AND drive_lease_by = :lease;
 
--- name: insert_transfer(unique_id, request_hash, context, batch_conversion_id, cn_api_id, order_id, account_address, chain_id, to_address, value_wei, transfer_status, now, due_at)
+-- name: insert_transfer(unique_id, request_hash, context, batch_conversion_id, cn_api_id, order_id, account_address, chain_id, to_address, value_wei, transfer_status, supersedes, now, due_at)
 -- A new transfer; of two deliveries of one pay order one makes the row.
 INSERT INTO transfer (unique_id, request_hash, context, batch_conversion_id, cn_api_id, order_id, account_address, chain_id,
-       to_address, value_wei, transfer_status, created_at, updated_at, due_at)
+       to_address, value_wei, transfer_status, supersedes, created_at, updated_at, due_at)
 VALUES (:unique_id, :request_hash, :context, :batch_conversion_id, :cn_api_id, :order_id, :account_address, :chain_id,
-       :to_address, :value_wei, :transfer_status, :now, :now, :due_at)
+       :to_address, :value_wei, :transfer_status, :supersedes, :now, :now, :due_at)
 ON CONFLICT ON CONSTRAINT transfer_is_named_once DO NOTHING;
+
+-- name: lock_repayable(batch_conversion_id)
+-- The batch's transfer that ended without effect and that a person approved to be replaced, locked: replaced once.
+SELECT t.unique_id
+  FROM transfer t
+ WHERE t.batch_conversion_id = :batch_conversion_id AND t.superseded_by IS NULL
+   AND t.transfer_status IN ('reverted', 'cancelled', 'foreign')
+   AND EXISTS (SELECT 1 FROM approval a WHERE a.action = 'repay' AND a.subject = t.unique_id)
+   FOR UPDATE;
+
+-- name: mark_superseded(unique_id, superseded_by, now)
+-- Another transfer takes the place of this one, which moved nothing.
+UPDATE transfer
+   SET superseded_by = :superseded_by, updated_at = :now
+ WHERE unique_id = :unique_id AND superseded_by IS NULL;
+
+-- name: is_superseded(unique_id)
+-- Whether another transfer has taken its place.
+SELECT superseded_by IS NOT NULL AS superseded FROM transfer WHERE unique_id = :unique_id;
 
 -- name: lock_transfer(unique_id)
 -- One transfer, locked; whoever also needs the account locks the account first.
@@ -106,6 +128,12 @@ SELECT coalesce(sum(t.value_wei), 0) AS spent_wei
   JOIN transfer t ON t.unique_id = s.unique_id
  WHERE s.account_address = :account_address AND s.chain_id = :chain_id AND s.reserved_at > :since
    AND (s.outcome IS NULL OR s.outcome = 'settled');
+
+-- name: begun_since(account_address, chain_id, since)
+-- How many nonces were given out since then, whatever became of them.
+SELECT count(*) AS begun
+  FROM slot
+ WHERE account_address = :account_address AND chain_id = :chain_id AND reserved_at > :since;
 
 -- name: holds(account_address, chain_id)
 -- Wei held by open slots, how many there are, and the highest block in which a slot of this account became final.
@@ -209,6 +237,49 @@ UPDATE attempt
 -- One provider's answer to a send, word for word.
 INSERT INTO send_log (tx_hash, provider, answer_class, answer, at)
 VALUES (:tx_hash, :provider, :answer_class, :answer, :now);
+
+-- name: last_answers(tx_hash)
+-- What the providers answered when these bytes were last given to them.
+SELECT answer_class
+  FROM send_log
+ WHERE tx_hash = :tx_hash AND at = (SELECT max(at) FROM send_log WHERE tx_hash = :tx_hash);
+
+-- name: promises(account_address, chain_id, nonce)
+-- What the key was asked to sign for this nonce.
+SELECT kind, to_address, value_wei, data
+  FROM signed_nonce
+ WHERE account_address = :account_address AND chain_id = :chain_id AND nonce = :nonce;
+
+-- name: promise(account_address, chain_id, nonce, kind, to_address, value_wei, data)
+-- Remembers for ever what is about to be signed; one payment and one cancel per nonce.
+INSERT INTO signed_nonce (account_address, chain_id, nonce, kind, to_address, value_wei, data)
+VALUES (:account_address, :chain_id, :nonce, :kind, :to_address, :value_wei, :data)
+ON CONFLICT ON CONSTRAINT signed_nonce_is_promised_once DO NOTHING;
+
+-- name: cancel_request(account_address, chain_id, nonce)
+-- Whether this nonce shall be used for nothing, by whose wish and why.
+SELECT requested_by, reason
+  FROM cancel_request
+ WHERE account_address = :account_address AND chain_id = :chain_id AND nonce = :nonce;
+
+-- name: request_cancel(account_address, chain_id, nonce, unique_id, requested_by, reason, now)
+-- From this row's commit on the payment's bytes stay here. The first wish stands.
+INSERT INTO cancel_request (account_address, chain_id, nonce, unique_id, requested_by, reason, requested_at)
+VALUES (:account_address, :chain_id, :nonce, :unique_id, :requested_by, :reason, :now)
+ON CONFLICT ON CONSTRAINT cancel_request_is_made_once DO NOTHING;
+
+-- name: insert_approval(action, subject, approved_by, reason, now)
+-- A person's decision about a transfer.
+INSERT INTO approval (action, subject, approved_by, reason, at)
+VALUES (:action, :subject, :approved_by, :reason, :now);
+
+-- name: approval_of(action, subject)
+-- The newest decision of this kind about a transfer.
+SELECT approved_by, reason, at
+  FROM approval
+ WHERE action = :action AND subject = :subject
+ ORDER BY id DESC
+ LIMIT 1;
 
 -- name: accounts_to_drive(driven_before, due_before)
 -- Accounts with open transfers that nobody has driven for a while, or with a transfer past its deadline.

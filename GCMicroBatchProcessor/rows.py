@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
-from shared.lifecycle import BatchState, OrderState, PaymentState
+from shared.lifecycle import BatchState, OrderState, PaymentState, TransferState
 from shared.money import Ether, Price, Tether, Usd
 
 
@@ -106,6 +107,27 @@ class RequestSeen:
     status: str
     eth_tx_hash: str | None
     reason: str | None
+
+
+_WITHOUT_EFFECT: Final = frozenset({TransferState.REVERTED, TransferState.CANCELLED, TransferState.FOREIGN})
+
+
+@dataclass(frozen=True, slots=True)
+class TransferSeen:
+    """What the executor's row says of an order's transfer; `repayable`: a person approved that another replaces it."""
+
+    status: TransferState
+    reason: str | None
+    repayable: bool
+
+    @property
+    def moves_nothing(self) -> bool:
+        """Now and for ever: it never gets a nonce, or it ended without effect and a person approved another one."""
+        return self.status is TransferState.VOID or (self.status in _WITHOUT_EFFECT and self.repayable)
+
+    def is_held_for(self, rule: str) -> bool:
+        """Whether this rule of the executor holds it: a reason begins with its rule's name."""
+        return (self.reason or "").split(":")[0] == rule
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,10 @@ from typing import Final
 from uuid import UUID
 
 from shared.db import Connection, Queries, Row
-from shared.lifecycle import BatchState, OrderState, PaymentState
+from shared.lifecycle import BatchState, OrderState, PaymentState, TransferState
 from shared.money import Ether, Tether, Usd
 
-from .rows import Arrived, Batch, Member, NewBatch, NewOrder, OrderAttempt, PendingPayment, RequestSeen
+from .rows import Arrived, Batch, Member, NewBatch, NewOrder, OrderAttempt, PendingPayment, RequestSeen, TransferSeen
 
 QUERIES: Final = Queries.load(Path(__file__).with_suffix(".sql"))
 
@@ -219,6 +219,14 @@ def request_of(conn: Connection, batch_id: UUID) -> RequestSeen | None:
     if row is None:
         return None
     return RequestSeen(row["cn_api_id"], row["request_status"], row["eth_tx_hash"], row["reason"])
+
+
+def transfer_of(conn: Connection, order_id: int) -> TransferSeen | None:
+    """The executor's own word on the order's transfer; None while it has none."""
+    row = QUERIES.one(conn, "transfer_of", order_id=order_id)
+    if row is None:
+        return None
+    return TransferSeen(TransferState(row["transfer_status"]), row["reason"], row["repayable"])
 
 
 def lock_members(conn: Connection, batch_id: UUID) -> list[Member]:

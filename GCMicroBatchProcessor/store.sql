@@ -157,6 +157,13 @@ SELECT unique_id, cn_api_id, request_status, eth_tx_hash, reason
  ORDER BY created_at DESC
  LIMIT 1;
 
+-- name: transfer_of(order_id)
+-- The executor's row for this order, and whether a person approved that another one takes its place.
+SELECT t.transfer_status, t.reason,
+       EXISTS (SELECT 1 FROM approval a WHERE a.action = 'repay' AND a.subject = t.unique_id) AS repayable
+  FROM transfer t
+ WHERE t.order_id = :order_id;
+
 -- name: lock_members(batch_conversion_id)
 -- The live members by payment id (the order that decides ties), with their payments locked.
 SELECT m.payment_id, m.weight_usd_micros, m.wei, p.pending_usd_amount_micros, p.net_wei, p.conversion_status

@@ -20,6 +20,7 @@ from shared.telemetry import get_logger
 from . import store
 from .batcher import MOST_ORDER_ATTEMPTS, REDRIVE_AFTER, SERVICE, TAKEN_WITHIN, Batcher
 from .distribute import distribute
+from .fence import ask_to_give_up, is_fenced_off, reopen_batch
 from .form_batch import intend_order
 from .market import meet_market, or_held_back, read_feed
 from .open_order import give_up_attempt, open_order, park_batch, put_pay_batch, release_batch
@@ -148,12 +149,18 @@ def _look_after_swap(batcher: Batcher, batch_id: UUID, now: datetime, trace: str
             return
         store.postpone_batch(conn, batch_id, now + batcher.terms.limits.wait(REDRIVE_AFTER))
         orders = store.lock_orders(conn, batch_id)
-        request = store.request_of(conn, batch_id)
         adopted = [order for order in orders if order.status is OrderState.ADOPTED]
+        request = store.request_of(conn, batch_id)
+        if request is not None and adopted and request.cn_api_id != adopted[0].cn_api_id:
+            request = None  # it was for an order that was given up
         if any(order.status is OrderState.REFUNDED for order in orders):
             release_batch(conn, batcher, batch, f.RefundProven(), now, trace)
+        elif adopted and is_fenced_off(conn, adopted[0]):
+            reopen_batch(conn, batcher, batch, adopted[0], now, trace)
         elif request is not None and request.status == RequestState.PARKED.value:
             park_batch(conn, batcher, batch, f.SwapStuck(request.reason or "its request is parked"), now, trace)
+            if adopted:
+                message_ids += ask_to_give_up(conn, batcher, batch, adopted[0], now)
         elif adopted and request is None:
             message_ids.append(_ask_again(conn, batcher, batch, adopted[0], now, trace))
     batcher.outbox.flush(message_ids, now)

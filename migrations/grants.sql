@@ -40,6 +40,7 @@ GRANT UPDATE (reason, paused_by, paused_at, expires_at) ON pause TO gcpay_batche
 GRANT SELECT ON arrival TO gcpay_batcher;
 GRANT SELECT ON hostpay_request TO gcpay_batcher;
 GRANT SELECT ON transfer TO gcpay_batcher;
+GRANT SELECT ON approval TO gcpay_batcher;
 
 -- The conductor drives one order to its result.
 GRANT SELECT, INSERT ON hostpay_request TO gcpay_conductor;
@@ -49,16 +50,20 @@ GRANT SELECT, INSERT ON exchange_order TO gcpay_conductor;
 GRANT UPDATE (order_status, reason, exchange_status, payin_hash, payout_hash, refund_hash, updated_at, due_at) ON exchange_order TO gcpay_conductor;
 GRANT SELECT ON batch_conversions TO gcpay_conductor;
 GRANT SELECT ON transfer TO gcpay_conductor;
+GRANT SELECT ON approval TO gcpay_conductor;
 GRANT SELECT (unique_id, evidence) ON slot TO gcpay_conductor;
 
 -- The executor pays. What it pays, and where, it reads from rows that it cannot write.
 GRANT SELECT, INSERT ON transfer TO gcpay_executor;
-GRANT UPDATE (transfer_status, reason, updated_at, due_at) ON transfer TO gcpay_executor;
+GRANT UPDATE (transfer_status, reason, superseded_by, updated_at, due_at) ON transfer TO gcpay_executor;
 GRANT SELECT, INSERT ON slot TO gcpay_executor;
 GRANT UPDATE (hold_wei, outcome, evidence, gas_wei, final_at) ON slot TO gcpay_executor;
 GRANT SELECT, INSERT ON attempt TO gcpay_executor;
 GRANT UPDATE (first_send_started_at, last_send_started_at, first_block, included_block_number, included_block_hash, archive_number, archive_hash) ON attempt TO gcpay_executor;
 GRANT SELECT, INSERT ON send_log TO gcpay_executor;
+GRANT SELECT, INSERT ON signed_nonce TO gcpay_executor; -- what was promised stays promised
+GRANT SELECT, INSERT ON cancel_request TO gcpay_executor;
+GRANT SELECT, INSERT ON approval TO gcpay_executor;
 GRANT SELECT, INSERT ON account TO gcpay_executor;
 GRANT UPDATE (account_status, reason, next_nonce, drive_lease_by, drive_lease_until, updated_at) ON account TO gcpay_executor;
 GRANT SELECT ON exchange_order TO gcpay_executor;

@@ -119,6 +119,10 @@ class OrderExpiredAtExchange(BecauseOf):
     """expired: a hint, polls go on."""
 
 
+class OrderFenced(BecauseOf):
+    """The executor has committed that the order's transfer moves nothing, now and for ever: another may be opened."""
+
+
 class PayoutArrived(Fact):
     """The order's payout was seen on chain (batch), or the exchange finished it (instant)."""
 
@@ -177,6 +181,14 @@ class VoidAsked(Fact):
     """The batch asks that this transfer never gets a nonce."""
 
 
+class HoldApproved(Fact):
+    """A person approved a transfer that a rule holds."""
+
+
+class CancelRequested(BecauseOf):
+    """A person, or an order that lapsed before its first send, wants the nonce used for nothing."""
+
+
 class SlotReserved(Fact):
     """Nonce, slot and hold were committed together."""
 
@@ -228,6 +240,10 @@ class FundsShort(BecauseOf):
 
 class FundsSufficient(Fact):
     """The balance covers the next transfer again."""
+
+
+class SigningRefused(BecauseOf):
+    """The signer was asked for a second, different payment with a nonce: a bug, a tampered row, or a thief."""
 
 
 class AccountRecovered(Fact):

@@ -71,6 +71,7 @@ class RequestState(_Named):
     PAYING = "paying"
     WATCHING = "watching"
     REPORTED = "reported"
+    ABANDONED = "abandoned"
     PARKED = "parked"
 
 
@@ -146,7 +147,7 @@ WAITING: Final[dict[State, Waiting]] = {
         "the swap did not end as ordered; reason says how",
         "a person",
         _PERSON,
-        "a late arrival completes it, a proven refund releases it, or a person decides",
+        "a late arrival completes it, a proven refund releases it, a fenced order is replaced, or a person decides",
     ),
     OrderState.SENDING: Waiting(
         "the exchange was asked for an order and has not answered",
@@ -248,7 +249,7 @@ WAITING: Final[dict[State, Waiting]] = {
         "its bytes were sent; only a finalized block decides",
         "the chain",
         timedelta(hours=1),
-        "the same bytes are sent again until a block has them",
+        "the bytes are sent again, dearer when they are outbid, until a block has them",
     ),
     TransferState.INCLUDED: Waiting(
         "a block has it that is not finalized",
@@ -281,6 +282,7 @@ FINAL: Final[frozenset[State]] = frozenset(
         OrderState.FINISHED,
         OrderState.REFUNDED,
         RequestState.REPORTED,
+        RequestState.ABANDONED,
         TransferState.SETTLED,
         TransferState.REVERTED,
         TransferState.CANCELLED,

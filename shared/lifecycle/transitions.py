@@ -98,6 +98,8 @@ BATCH: Final[Table] = {
     (B.PARKED, f.SwapStuck): Stay("the conductor may report the same trouble again"),
     (B.PARKED, f.UsdtDistributed): Step(B.COMPLETED, "batch_completed", (_I.POST_BOOKS,)),
     (B.PARKED, f.RefundProven): Step(B.RELEASED, "batch_released", (_I.POST_BOOKS, _I.RAISE_ALERT)),
+    (B.SWAPPING, f.OrderFenced): Step(B.PENDING, "batch_reopened", (_I.OPEN_ORDER,)),
+    (B.PARKED, f.OrderFenced): Step(B.PENDING, "batch_reopened", (_I.OPEN_ORDER,)),
     (B.COMPLETED, f.UsdtDistributed): Stay("the report may come twice, or late"),
     (B.COMPLETED, f.SwapStuck): Stay("a late report of trouble that solved itself"),
     (B.RELEASED, f.RefundProven): Stay("the report may come twice, or late"),
@@ -119,6 +121,7 @@ ORDER: Final[Table] = {
     (O.ADOPTED, f.OrderFailedAtExchange): Step(O.FAILED, "order_failed", (_I.RAISE_ALERT,)),
     (O.ADOPTED, f.OrderExpiredAtExchange): Step(O.EXPIRED, "order_expired", (_I.RAISE_ALERT,)),
     (O.ADOPTED, f.RefundProven): Step(O.REFUNDED, "order_refunded"),
+    (O.ADOPTED, f.OrderFenced): Step(O.ABANDONED, "order_abandoned"),
     (O.HELD, f.PayoutArrived): Step(O.FINISHED, "order_finished"),
     (O.HELD, f.RefundProven): Step(O.REFUNDED, "order_refunded"),
     (O.HELD, f.OrderHeldByExchange): Stay("polls see the same word again"),
@@ -158,6 +161,12 @@ REQUEST: Final[Table] = {
     (R.PARKED, f.OrderStuck): Stay("polls see the same word again"),
     (R.PARKED, f.ResultReported): Step(R.REPORTED, "request_reported", (_I.REPORT_SWAP_EXECUTED, _I.POST_BOOKS)),
     (R.PARKED, f.RefundReported): Step(R.REPORTED, "request_refunded", (_I.REPORT_SWAP_FAILED, _I.POST_BOOKS)),
+    (R.PAYING, f.OrderFenced): Step(R.ABANDONED, "request_abandoned", (_I.REPORT_SWAP_FAILED,)),
+    (R.PARKED, f.OrderFenced): Step(R.ABANDONED, "request_abandoned", (_I.REPORT_SWAP_FAILED,)),
+    (R.ABANDONED, f.OrderFenced): Stay("the executor's word came twice"),
+    (R.ABANDONED, f.OrderPayable): Stay("the watcher's answer came late"),
+    (R.ABANDONED, f.OrderNotPayable): Stay("the watcher's answer came late"),
+    (R.ABANDONED, f.TransferStuckForRequest): Stay("the executor's report came late"),
     (R.REPORTED, f.OrderPayable): Stay("the watcher's answer came late"),
     (R.REPORTED, f.OrderNotPayable): Stay("the watcher's answer came late"),
     (R.REPORTED, f.TransferSettledForRequest): Stay("the executor's report came late"),
@@ -180,6 +189,17 @@ _FINALS: Final[tuple[tuple[type[f.Fact], Step], ...]] = (
     (f.ForeignFinally, Step(T.FOREIGN, "transfer_foreign", (_I.REPORT_TRANSFER, _I.RAISE_ALERT))),
 )
 
+_WITH_A_NONCE: Final = (
+    T.RESERVED,
+    T.SIGNED,
+    T.LIVE,
+    T.INCLUDED,
+    T.SETTLED,
+    T.REVERTED,
+    T.CANCELLED,
+    T.FOREIGN,
+)
+
 TRANSFER: Final[Table] = {
     (None, f.TransferAsked): Step(T.CREATED, "transfer_created"),
     (T.CREATED, f.PolicyAllowed): Step(T.APPROVED, "transfer_approved", (_I.DRIVE_ACCOUNT,)),
@@ -189,10 +209,17 @@ TRANSFER: Final[Table] = {
     (T.CREATED, f.VoidAsked): Step(T.VOID, "transfer_voided"),
     (T.APPROVED, f.VoidAsked): Step(T.VOID, "transfer_voided"),
     (T.HELD, f.VoidAsked): Step(T.VOID, "transfer_voided"),
+    (None, f.VoidAsked): Step(T.VOID, "transfer_voided"),
     (T.VOID, f.VoidAsked): Stay("the fence was asked for twice"),
+    **{(state, f.VoidAsked): Stay("it has a nonce: only the chain ends it") for state in _WITH_A_NONCE},
+    (T.HELD, f.HoldApproved): Step(T.APPROVED, "transfer_approved", (_I.DRIVE_ACCOUNT,)),
+    **{
+        (state, f.CancelRequested): Stay("the chain decides whether the payment or its cancel wins")
+        for state in (T.RESERVED, T.SIGNED, T.LIVE, T.INCLUDED)
+    },
     (T.RESERVED, f.AttemptSigned): Step(T.SIGNED, "attempt_signed", (_I.DRIVE_ACCOUNT,)),
     (T.SIGNED, f.SendStarted): Step(T.LIVE, "attempt_sent", (_I.DRIVE_ACCOUNT,)),
-    (T.LIVE, f.SendStarted): Stay("the same bytes are sent again"),
+    (T.LIVE, f.SendStarted): Stay("bytes of the same nonce are sent again"),
     (T.LIVE, f.InclusionSeen): Step(T.INCLUDED, "transfer_included"),
     (T.INCLUDED, f.InclusionSeen): Stay("seen again"),
     (T.INCLUDED, f.InclusionLost): Step(T.LIVE, "transfer_inclusion_lost", (_I.DRIVE_ACCOUNT,)),
@@ -221,6 +248,9 @@ ACCOUNT: Final[Table] = {
     (A.LOW_FUNDS, f.ChainContradicted): Step(A.FROZEN, "account_frozen", (_I.RAISE_ALERT,)),
     (A.FROZEN, f.ChainContradicted): Stay("still frozen"),
     (A.FROZEN, f.AccountRecovered): Step(A.ACTIVE, "account_recovered", (_I.RAISE_ALERT,)),
+    (A.ACTIVE, f.SigningRefused): Step(A.FROZEN, "account_frozen", (_I.RAISE_ALERT,)),
+    (A.LOW_FUNDS, f.SigningRefused): Step(A.FROZEN, "account_frozen", (_I.RAISE_ALERT,)),
+    (A.FROZEN, f.SigningRefused): Stay("still frozen"),
 }
 
 TABLES: Final[Mapping[Machine, Table]] = {

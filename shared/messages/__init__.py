@@ -1,6 +1,6 @@
 """What the services say to each other, over which edges, and how it is sealed and opened. Pure.
 
-Messages: `Message` and its ten classes, `MESSAGE_TYPES`, `batch_unique_id`, `as_sentence`.
+Messages: `Message` and its thirteen classes, `MESSAGE_TYPES`, `batch_unique_id`, `batch_of_unique_id`, `as_sentence`.
 Edges:    `Edge`, one constant per edge, `ALL_EDGES`, `edge_named`.
 Tokens:   `Keyring`, `seal`, `open_sealed`, `Opened`; `encode_body`, `decode_body` for the outbox.
 Errors:   `TokenMalformed`, `TokenForeign`, `TokenExpired`, `TokenVersionUnsupported` (all Refused),
@@ -38,6 +38,7 @@ from shared.messages.kinds import (
     CheckArrival,
     CheckOrder,
     DriveAccount,
+    GiveUpOrder,
     InstantPayout,
     Message,
     OrderChecked,
@@ -46,6 +47,9 @@ from shared.messages.kinds import (
     SwapExecuted,
     SwapFailed,
     TransferFinal,
+    TransferVoided,
+    VoidTransfer,
+    batch_of_unique_id,
     batch_unique_id,
 )
 from shared.messages.sealing import Opened, open_sealed, seal
@@ -67,6 +71,7 @@ __all__ = [
     "CheckOrder",
     "DriveAccount",
     "Edge",
+    "GiveUpOrder",
     "InstantPayout",
     "Keyring",
     "KeyringError",
@@ -83,7 +88,10 @@ __all__ = [
     "TokenMalformed",
     "TokenVersionUnsupported",
     "TransferFinal",
+    "TransferVoided",
+    "VoidTransfer",
     "as_sentence",
+    "batch_of_unique_id",
     "batch_unique_id",
     "decode_body",
     "edge_named",

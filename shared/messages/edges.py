@@ -11,6 +11,7 @@ from shared.messages.kinds import (
     CheckArrival,
     CheckOrder,
     DriveAccount,
+    GiveUpOrder,
     InstantPayout,
     Message,
     OrderChecked,
@@ -19,6 +20,8 @@ from shared.messages.kinds import (
     SwapExecuted,
     SwapFailed,
     TransferFinal,
+    TransferVoided,
+    VoidTransfer,
 )
 
 DEFAULT_MAX_AGE_S: Final = 25 * 3600  # the queues retry for 24 h; one hour of margin (DESIGN 4)
@@ -70,7 +73,7 @@ BATCHER_TO_CONDUCTOR: Final = Edge(
     queue_setting="GCHOSTPAY1_BATCH_QUEUE",
     queue="gchostpay1-batch-queue",
     url_setting="GCHOSTPAY1_URL",
-    messages=(PayBatch,),
+    messages=(PayBatch, GiveUpOrder),
 )
 CONDUCTOR_TO_WATCHER: Final = Edge(
     producer="conductor",
@@ -97,7 +100,7 @@ CONDUCTOR_TO_EXECUTOR: Final = Edge(
     queue_setting="GCHOSTPAY3_QUEUE",
     queue="gchostpay3-payment-exec-queue",
     url_setting="GCHOSTPAY3_URL",
-    messages=(PayOrder,),
+    messages=(PayOrder, VoidTransfer),
 )
 EXECUTOR_TO_EXECUTOR: Final = Edge(
     producer="executor",
@@ -115,7 +118,7 @@ EXECUTOR_TO_CONDUCTOR: Final = Edge(
     queue_setting="GCHOSTPAY1_RESPONSE_QUEUE",
     queue="gchostpay1-response-queue",
     url_setting="GCHOSTPAY1_URL",
-    messages=(TransferFinal,),
+    messages=(TransferFinal, TransferVoided),
 )
 CONDUCTOR_TO_CONDUCTOR: Final = Edge(
     producer="conductor",

@@ -30,12 +30,23 @@ from shared.messages.fields import (
 from shared.messages.layout import layout_of
 
 BATCH_PREFIX: Final = "batch_"
-_BATCH_UNIQUE_ID: Final = re.compile(BATCH_PREFIX + "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_BATCH_UNIQUE_ID: Final = re.compile(
+    BATCH_PREFIX + "([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:_(?:[2-9]|[1-9][0-9]))?"
+)
 
 
-def batch_unique_id(batch_conversion_id: str) -> str:
-    """The request id of a batch: "batch_" and its UUID (42 characters), so that nobody upstream can name it."""
-    return BATCH_PREFIX + batch_conversion_id
+def batch_unique_id(batch_conversion_id: str, order_number: int = 1) -> str:
+    """The request id of a batch: "batch_" and its UUID (42 characters), so that nobody upstream can name it.
+
+    A batch whose first order was fenced off has a second one, whose request is another one: "_2" is added, and so on.
+    """
+    return BATCH_PREFIX + batch_conversion_id + (f"_{order_number}" if order_number > 1 else "")
+
+
+def batch_of_unique_id(unique_id: str) -> str | None:
+    """The batch that a request id names; None for an instant payout's."""
+    named = _BATCH_UNIQUE_ID.fullmatch(unique_id)
+    return None if named is None else named[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +148,7 @@ class PayOrder(Message):
 
     def _check_together(self) -> None:
         if self.context == "batch" and _BATCH_UNIQUE_ID.fullmatch(self.unique_id) is None:
-            raise self._refuse("unique_id", f"of a batch must be {BATCH_PREFIX} and its UUID")
+            raise self._refuse("unique_id", f"of a batch must be {BATCH_PREFIX}, its UUID and maybe a number")
         if self.context == "instant" and self.unique_id.startswith(BATCH_PREFIX):
             raise self._refuse("unique_id", f"of an instant payout must not begin with {BATCH_PREFIX}")
 
@@ -205,6 +216,37 @@ class SwapFailed(Message):
     refund_tx_hash: TxHashOrNone
 
 
+@dataclass(frozen=True, slots=True)
+class GiveUpOrder(Message):
+    """The batcher asks that its batch's order, which could not be paid, is never paid: it wants to open another."""
+
+    TYPE: ClassVar[int] = 11
+
+    batch_conversion_id: BatchId
+    cn_api_id: OrderId
+
+
+@dataclass(frozen=True, slots=True)
+class VoidTransfer(Message):
+    """The conductor asks the executor to make sure that this request's order never gets a nonce."""
+
+    TYPE: ClassVar[int] = 12
+
+    unique_id: UniqueId
+    cn_api_id: OrderId
+
+
+@dataclass(frozen=True, slots=True)
+class TransferVoided(Message):
+    """The executor's word on a fence: `void` and `repayable` are committed, `not_void` means that the chain decides."""
+
+    TYPE: ClassVar[int] = 13
+
+    unique_id: UniqueId
+    cn_api_id: OrderId
+    outcome: Annotated[str, one_of("void", "repayable", "not_void")]
+
+
 MESSAGE_TYPES: Final[dict[int, type[Message]]] = {
     kind.TYPE: kind
     for kind in (
@@ -218,6 +260,9 @@ MESSAGE_TYPES: Final[dict[int, type[Message]]] = {
         CheckArrival,
         SwapExecuted,
         SwapFailed,
+        GiveUpOrder,
+        VoidTransfer,
+        TransferVoided,
     )
 }
 """Type byte to class. A byte is never given to another message again."""

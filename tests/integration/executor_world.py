@@ -11,8 +11,10 @@ from GCHostPay3.approve import TakenIn, take_in
 from GCHostPay3.drive import Driven, drive
 from GCHostPay3.executor import Executor, Task, Waits
 from GCHostPay3.policy import PayLimits
+from GCHostPay3.promised import PromisedNonces
 from GCHostPay3.sweep import Swept, sweep
 from shared.chain import Chain, LocalSigner
+from shared.chain.careful import CarefulSigner
 from shared.db import Database
 from shared.messages import (
     EXECUTOR_TO_CONDUCTOR,
@@ -22,6 +24,7 @@ from shared.messages import (
     Opened,
     PayOrder,
     TransferFinal,
+    TransferVoided,
     batch_unique_id,
     open_sealed,
 )
@@ -57,6 +60,7 @@ class World:
     sender: FakeTaskSender
     now: datetime = START
     finals: list[TransferFinal] = field(default_factory=list)
+    voided: list[TransferVoided] = field(default_factory=list)
 
     @classmethod
     def of(cls, owner: Database, role: Database, chain: Chain, limits: PayLimits = LIMITS) -> World:
@@ -66,7 +70,7 @@ class World:
             EXECUTOR_TO_EXECUTOR: Destination("gchostpay3-retry-queue", URL),
         }
         outbox = Outbox(role, sender, Sealer(KEYRING, destinations), uuid4)
-        signer = LocalSigner(HOST_WALLET.private_key)
+        signer = CarefulSigner(LocalSigner(HOST_WALLET.private_key), PromisedNonces(role))
         return cls(owner, Executor(role, chain, signer, outbox, limits, CHAIN_ID, fake_archive(), Waits()), sender)
 
     @property
@@ -88,22 +92,30 @@ class World:
         order_status: str = "adopted",
         request_status: str = "paying",
         from_currency: str = "eth",
+        batch: UUID | None = None,
+        number: int = 1,
     ) -> PayOrder:
-        """Rows as batcher and conductor leave them, and the message that asks for the payment."""
-        batch = uuid4() if context == "batch" else None
-        unique_id = batch_unique_id(str(batch)) if batch else f"instant-{uuid4().hex[:12]}"
+        """Rows as batcher and conductor leave them, and the message that asks for the payment.
+
+        `batch` is one that has an order already; `number` is the place of this one among its orders.
+        """
+        new_batch = batch is None and context == "batch"
+        batch = uuid4() if new_batch else batch
+        unique_id = batch_unique_id(str(batch), number) if batch else f"instant-{uuid4().hex[:12]}"
         cn_api_id = uuid4().hex[:14]
         with self.owner.transaction() as conn:
-            if batch is not None:
+            if new_batch:
+                assert batch is not None
                 self._a_batch(conn, batch, amount)
             order = conn.one(
                 """insert into exchange_order (context, batch_conversion_id, attempt_no, order_status, from_currency,
                        from_network, to_currency, to_network, amount_wei, payout_address, cn_api_id, payin_address,
                        key_alias, created_at, updated_at)
-                   values (:context, :batch, 1, :status, :currency, 'eth', 'usdt', 'eth', :amount, :payout, :cn_api_id,
-                       :payin, 'primary', :now, :now) returning id""",
+                   values (:context, :batch, :number, :status, :currency, 'eth', 'usdt', 'eth', :amount, :payout,
+                       :cn_api_id, :payin, 'primary', :now, :now) returning id""",
                 context=context,
                 batch=batch,
+                number=number,
                 status=order_status,
                 currency=from_currency,
                 amount=amount.wei,
@@ -201,6 +213,8 @@ class World:
             opened = self.open(one.body)
             if isinstance(opened.message, TransferFinal):
                 self.finals.append(opened.message)
+            elif isinstance(opened.message, TransferVoided):
+                self.voided.append(opened.message)
             else:
                 assert isinstance(opened.message, DriveAccount)
                 driven.append(drive(self.x, opened.message, self.task(), opened.message_uuid))

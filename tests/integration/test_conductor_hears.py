@@ -258,7 +258,7 @@ def test_a_transfer_that_will_never_get_a_nonce_does_not_leave_the_request_payin
     world.a_transfer(asked, "void")
     world.wait(minutes=3)
     world.sweep()
-    assert world.state(asked) == "parked"
+    assert world.state(asked) == "abandoned"
     assert len(world.messages(SwapFailed)) == 1
 
 

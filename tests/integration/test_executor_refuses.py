@@ -417,8 +417,7 @@ def test_an_order_that_lapsed_before_the_first_send_is_not_sent_and_a_person_is_
     world.deliver()
     assert world.state(order) == "signed"
     world.set_order(order, "expired")
-    world.settle_down()
-    world.wait()
+    world.deliver()
     assert world.state(order) == "signed"
     assert world.chain.sent == []
     assert world.alerts() == ["order_lapsed_before_send"]
@@ -429,9 +428,10 @@ def test_nothing_new_is_begun_behind_bytes_that_may_not_leave(world: World) -> N
     world.pay(order)
     world.deliver()
     world.deliver()
-    world.set_order(order, "expired")
+    assert world.state(order) == "signed"
     behind = world.a_payable_order()
     world.pay(behind)
+    world.pause_sending()
     world.settle_down()
     world.wait()
     assert world.state(behind) == "approved"

@@ -107,7 +107,9 @@ def test_no_answer_is_a_verdict(world: World, kind: AnswerKind) -> None:
     assert world.finals == []
     world.chain.refuse_sends = None
     world.wait(40)
-    assert paid_once(world, order)
+    world.run_to_the_end()
+    (paid,) = world.chain.transactions_to(DEPOSIT)
+    assert (world.state(order), paid.nonce, world.account()["next_nonce"]) == ("settled", 7, 8)
 
 
 # --- what providers show ----------------------------------------------------------------------------------------------

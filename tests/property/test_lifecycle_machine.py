@@ -108,9 +108,10 @@ class OneOfEach(RuleBasedStateMachine):
                 assert self.path[machine].count(state) == 1
 
     @invariant()
-    def an_order_that_is_never_paid_was_never_adopted(self) -> None:
-        if self.states[Machine.ORDER] in NEVER_PAID:
-            assert OrderState.ADOPTED not in self.path[Machine.ORDER]
+    def an_order_that_is_never_paid_was_never_adopted_or_was_fenced_off(self) -> None:
+        path = self.path[Machine.ORDER]
+        if self.states[Machine.ORDER] in NEVER_PAID and OrderState.ADOPTED in path:
+            assert path[-2:] == [OrderState.ADOPTED, OrderState.ABANDONED]
 
     @invariant()
     def a_transfer_leaves_after_its_bytes_were_stored_and_at_most_once(self) -> None:
@@ -189,6 +190,20 @@ class OneBatch(RuleBasedStateMachine):
         self.orders[at] = self.move(Machine.ORDER, self.orders[at], at_the_exchange("why"))
         self.batch = self.move(Machine.BATCH, self.batch, f.SwapStuck("why"))
 
+    @precondition(
+        lambda self: (
+            self.batch in (BatchState.SWAPPING, BatchState.PARKED)
+            and OrderState.ADOPTED in self.orders
+            and len(self.orders) < 5
+        )
+    )
+    @rule()
+    def fenced_off_and_tried_again(self) -> None:
+        at = self.orders.index(OrderState.ADOPTED)
+        self.orders[at] = self.move(Machine.ORDER, self.orders[at], f.OrderFenced("why"))
+        self.batch = self.move(Machine.BATCH, self.batch, f.OrderFenced("why"))
+        self.orders.append(self.move(Machine.ORDER, None, f.OrderIntended()))
+
     @precondition(lambda self: self.open_order() is not None)
     @rule()
     def arrived(self) -> None:
@@ -238,7 +253,7 @@ class OneBatch(RuleBasedStateMachine):
         assert self.payment is expected[self.batch]  # type: ignore[index]
 
     @invariant()
-    def at_most_one_order_was_ever_adopted(self) -> None:
+    def at_most_one_order_may_be_paid(self) -> None:
         never = (OrderState.SENDING, *NEVER_PAID)
         assert sum(state not in never for state in self.orders) <= 1
         assert self.credited <= 1

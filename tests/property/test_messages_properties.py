@@ -15,6 +15,7 @@ from shared.messages import (
     CheckOrder,
     DriveAccount,
     Edge,
+    GiveUpOrder,
     InstantPayout,
     Keyring,
     Message,
@@ -29,6 +30,8 @@ from shared.messages import (
     TokenMalformed,
     TokenVersionUnsupported,
     TransferFinal,
+    TransferVoided,
+    VoidTransfer,
     as_sentence,
     batch_unique_id,
     decode_body,
@@ -82,6 +85,9 @@ OF_KIND: dict[type[Message], st.SearchStrategy[Message]] = {
     CheckArrival: st.builds(CheckArrival, ids, ids, st.integers(0, 2**31 - 1)),
     SwapExecuted: st.builds(SwapExecuted, batch_ids, ids, hashes, hashes, amounts),
     SwapFailed: st.builds(SwapFailed, batch_ids, ids, sentences, hashes_or_none),
+    GiveUpOrder: st.builds(GiveUpOrder, batch_ids, ids),
+    VoidTransfer: st.builds(VoidTransfer, ids, ids),
+    TransferVoided: st.builds(TransferVoided, ids, ids, st.sampled_from(["void", "repayable", "not_void"])),
 }
 messages = st.one_of(*OF_KIND.values())
 message_ids = st.binary(min_size=16, max_size=16)

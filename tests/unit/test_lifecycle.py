@@ -59,6 +59,7 @@ LEFT_ALTHOUGH_FINAL = {
     # What a restored database believed after the restore, and bytes that were sent before it prove wrong.
     (BatchState.RELEASED, f.BatchFoundPaid),
     (TransferState.VOID, f.TransferFoundSent),
+    (AccountState.ACTIVE, f.SigningRefused),
 }
 
 

@@ -11,6 +11,7 @@ from shared.messages import (
     CheckOrder,
     DriveAccount,
     Edge,
+    GiveUpOrder,
     InstantPayout,
     Message,
     MessageInvalid,
@@ -20,7 +21,10 @@ from shared.messages import (
     SwapExecuted,
     SwapFailed,
     TransferFinal,
+    TransferVoided,
+    VoidTransfer,
     as_sentence,
+    batch_of_unique_id,
     batch_unique_id,
     decode_body,
     edge_named,
@@ -46,11 +50,14 @@ EXAMPLES: list[Message] = [
     CheckArrival(batch_unique_id(BATCH), ORDER, 0),
     SwapExecuted(BATCH, ORDER, ETH_TX, USDT_TX, 165_558_791),
     SwapFailed(BATCH, ORDER, "refunded — at the exchange’s word", ""),
+    GiveUpOrder(BATCH, ORDER),
+    VoidTransfer(batch_unique_id(BATCH), ORDER),
+    TransferVoided(batch_unique_id(BATCH, 2), ORDER, "void"),
 ]
 
 
 def test_every_message_class_has_its_own_type_byte_and_an_example_here() -> None:
-    assert [message.TYPE for message in EXAMPLES] == list(range(1, 11)) == list(MESSAGE_TYPES)
+    assert [message.TYPE for message in EXAMPLES] == list(range(1, 14)) == list(MESSAGE_TYPES)
     assert [type(message) for message in EXAMPLES] == list(MESSAGE_TYPES.values())
 
 
@@ -113,8 +120,8 @@ BY_TYPE = {type(message).__name__: message for message in EXAMPLES}
         ("OrderChecked", "detail", None, "must be text"),
         ("PayOrder", "context", "threshold", "must be one of batch, instant"),
         ("PayOrder", "context", "instant", "of an instant payout must not begin with batch_"),
-        ("PayOrder", "unique_id", "batch_3f2a8c1e", "of a batch must be batch_ and its UUID"),
-        ("PayOrder", "unique_id", "pay-1", "of a batch must be batch_ and its UUID"),
+        ("PayOrder", "unique_id", "batch_3f2a8c1e", "of a batch must be batch_, its UUID and maybe a number"),
+        ("PayOrder", "unique_id", "pay-1", "of a batch must be batch_, its UUID and maybe a number"),
         ("PayOrder", "amount_wei", 0, "must be at least 1"),
         ("DriveAccount", "account", "wallet", NOT_AN_ADDRESS),
         ("DriveAccount", "chain_id", 0, "must be at least 1"),
@@ -190,10 +197,19 @@ def test_a_body_with_any_other_bytes_is_refused_with_the_field(body: bytes, fiel
     assert (invalid.value.field, invalid.value.rule) == (field, rule)
 
 
-@pytest.mark.parametrize("message_type", [0, 11, 255, -1])
+@pytest.mark.parametrize("message_type", [0, 14, 255, -1])
 def test_an_unknown_type_is_refused(message_type: int) -> None:
     with pytest.raises(MessageInvalid, match="is unknown"):
         decode_body(message_type, b"")
+
+
+def test_a_batchs_second_order_is_requested_under_another_name_that_still_names_the_batch() -> None:
+    assert batch_unique_id(BATCH, 2) == f"batch_{BATCH}_2"
+    for number in (1, 2, 10, 99):
+        assert batch_of_unique_id(batch_unique_id(BATCH, number)) == BATCH
+        PayOrder(batch_unique_id(BATCH, number), "batch", ORDER, "eth", "eth", WEI, DEPOSIT)
+    for odd in (f"batch_{BATCH}_1", f"batch_{BATCH}_02", f"batch_{BATCH}_", f"batch_{BATCH}_2_2", "pay-1"):
+        assert batch_of_unique_id(odd) is None
 
 
 def test_a_third_partys_words_always_fit_a_sentence_field() -> None:
@@ -208,17 +224,17 @@ def test_a_third_partys_words_always_fit_a_sentence_field() -> None:
 EDGE_TABLE = [
     # name, queue setting, its default, URL setting, message, secret
     "upstream>conductor:/ GCHOSTPAY1_QUEUE gcsplit-hostpay-trigger-queue GCHOSTPAY1_URL InstantPayout external",
-    "batcher>conductor:/ GCHOSTPAY1_BATCH_QUEUE gchostpay1-batch-queue GCHOSTPAY1_URL PayBatch internal",
+    "batcher>conductor:/ GCHOSTPAY1_BATCH_QUEUE gchostpay1-batch-queue GCHOSTPAY1_URL PayBatch GiveUpOrder internal",
     "conductor>watcher:/ GCHOSTPAY2_QUEUE gchostpay2-status-check-queue GCHOSTPAY2_URL CheckOrder internal",
     (
         "watcher>conductor:/status-verified GCHOSTPAY1_RESPONSE_QUEUE gchostpay1-response-queue GCHOSTPAY1_URL"
         " OrderChecked internal"
     ),
-    "conductor>executor:/ GCHOSTPAY3_QUEUE gchostpay3-payment-exec-queue GCHOSTPAY3_URL PayOrder internal",
+    "conductor>executor:/ GCHOSTPAY3_QUEUE gchostpay3-payment-exec-queue GCHOSTPAY3_URL PayOrder VoidTransfer internal",
     "executor>executor:/drive GCHOSTPAY3_RETRY_QUEUE gchostpay3-retry-queue GCHOSTPAY3_URL DriveAccount internal",
     (
         "executor>conductor:/payment-completed GCHOSTPAY1_RESPONSE_QUEUE gchostpay1-response-queue GCHOSTPAY1_URL"
-        " TransferFinal internal"
+        " TransferFinal TransferVoided internal"
     ),
     (
         "conductor>conductor:/retry-callback-check GCHOSTPAY1_RESPONSE_QUEUE gchostpay1-response-queue GCHOSTPAY1_URL"

@@ -30,12 +30,14 @@ from GCHostPay1.routes import routes_of as conductor_routes
 from GCHostPay2.routes import routes_of as watcher_routes
 from GCHostPay3.executor import Executor
 from GCHostPay3.policy import PayLimits
+from GCHostPay3.promised import PromisedNonces
 from GCHostPay3.routes import routes_of as executor_routes
 from GCMicroBatchProcessor.batcher import Batcher
 from GCMicroBatchProcessor.batcher import Terms as BatcherTerms
 from GCMicroBatchProcessor.price_guard import GuardLimits
 from GCMicroBatchProcessor.routes import routes_of as batcher_routes
 from shared.chain import EthereumChain, LocalSigner
+from shared.chain.careful import CarefulSigner
 from shared.chain.quorum import Quorum
 from shared.db import refusal_recorder
 from shared.db.roles import BATCHER, CONDUCTOR, EXECUTOR, INTAKE
@@ -211,7 +213,7 @@ class Fleet:
         executor = Executor(
             db=database,
             chain=self._chain("executor"),
-            signer=self._part("executor", "signer", self._ports.signer),
+            signer=self._part("executor", "signer", CarefulSigner(self._ports.signer, PromisedNonces(database))),
             outbox=self._outbox("executor", database),
             limits=self._part("executor", "terms", PAY_LIMITS),
             chain_id=CHAIN_ID,

@@ -53,8 +53,7 @@ class Interruptions:
             raise SimCrash(where)
 
     def pause(self, where: str) -> None:
-        """As `point`; the handler may also stand still here while others go on."""
-        self.point(where)
+        """A place where the handler may stand still while others go on."""
         if self.running and len(self.running) < _DEEPEST and self.dice.happens(self.faults.now.pauses):
             self.told(f"{self.running[-1]} stands still {where}; the others go on")
             self.go_on()

@@ -29,6 +29,7 @@ from shared.sandbox.simulator.fleet import (
     UPSTREAM,
     USDT,
     WALLET,
+    Doors,
     Fleet,
     Ports,
     Replace,
@@ -52,6 +53,7 @@ WALLET_ETH_OF_THE_POOR: Final = Ether.parse("0.03")
 HOT_WALLET: Final = EXCHANGE_WALLET.address.lower()
 _MINUTE: Final = timedelta(minutes=1)
 _TEN_MINUTES: Final = timedelta(minutes=10)
+_MOST_STEPS_AT_ONCE: Final = 300
 _RICH: Final = 10**24
 _PACES: Final = (
     (timedelta(hours=1), 3_600),
@@ -88,7 +90,9 @@ class World:
         self.story = Story(START, listening=listening)
         self.expected_payments: set[str] = set()
         self.accepted: dict[str, Usd] = {}  # payments that were answered 200, by reference
+        self.enter: Callable[[Doors, Call, datetime], Heard] = enter
         self.steps = 0
+        self._steps_now = 0
         self._agenda: list[tuple[datetime, int, Callable[[], None]]] = []
         self._serial = count()
         self._ids = Dice(seed, "ids")
@@ -179,8 +183,12 @@ class World:
     def step(self) -> None:
         """The next thing on the agenda, then the invariants. Raises Violation."""
         when, _, what = heappop(self._agenda)
-        self.now = max(self.now, when)
+        if when > self.now:
+            self.now, self._steps_now = when, 0
         self.steps += 1
+        self._steps_now += 1
+        if self._steps_now > _MOST_STEPS_AT_ONCE:
+            raise Violation("time_goes_on", f"{_MOST_STEPS_AT_ONCE} things happen one after the other in one moment")
         what()
         self._check()
 
@@ -199,10 +207,14 @@ class World:
         self.at(self.now + _MINUTE, self._sweep_and_again)
 
     @property
+    def idle(self) -> timedelta:
+        """How long no money has moved."""
+        return self.now - self._moved_at
+
+    @property
     def pace_s(self) -> int:
         """How often the scheduler looks: every minute, but where nothing has moved for long, and a night would cost."""
-        idle = self.now - self._moved_at
-        return next(pace_s for least, pace_s in _PACES if idle >= least)
+        return next(pace_s for least, pace_s in _PACES if self.idle >= least)
 
     # --- what people do -----------------------------------------------------------------------------------------------
 
@@ -294,7 +306,7 @@ class World:
         told = len(self.session.connection.told or ())
         self.interruptions.running.append(role)
         try:
-            heard = enter(self.fleet.doors[role], call, self.now)
+            heard = self.enter(self.fleet.doors[role], call, self.now)
         except SimCrash:
             self.fleet.start(role)
             heard = None
@@ -314,16 +326,20 @@ class World:
 
     def calls(self, where: str) -> None:
         self.session.must_be_outside(where)
-        self.interruptions.pause(f"before it asks {where}")
+        self._interrupt(f"before it asks {where}")
 
     def called(self, where: str) -> None:
-        self.interruptions.pause(f"after it asked {where}")
+        self._interrupt(f"after it asked {where}")
 
     # --- inside -------------------------------------------------------------------------------------------------------
 
     def _around_send(self, where: str, raw: bytes) -> None:
         self.session.must_be_outside("a provider")
         self.invariants.judge_send(raw)
+        self._interrupt(where)
+
+    def _interrupt(self, where: str) -> None:
+        self.interruptions.point(where)
         self.interruptions.pause(where)
 
     def _before_read(self, what: str) -> None:

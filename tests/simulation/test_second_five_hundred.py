@@ -1,0 +1,13 @@
+"""Seeds 500 to 999: every promise holds in every one of them. (Two files: one for each core.)"""
+
+from __future__ import annotations
+
+import pytest
+
+from shared.sandbox.simulator.session import Session
+from tests.simulation.many import every_promise_holds
+
+
+@pytest.mark.parametrize("first_seed", range(500, 1000, 50))
+def test_every_promise_holds_whatever_goes_wrong(session: Session, first_seed: int) -> None:
+    every_promise_holds(session, range(first_seed, first_seed + 50))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -47,6 +49,24 @@ class Swaps:
         assert tick.body["batch_created"] is True, tick
         self.batches.append(tick.body["batch_conversion_id"])
         return tick.body
+
+    def ticks_at_once(self, count: int) -> str:
+        """So many ticks at the same time, of which one makes a batch; its id."""
+        fleet = self.fleet
+
+        def tick(_number: int) -> dict[str, Any]:
+            answer = fleet.post("GCMicroBatchProcessor", "/check-threshold", "{}", fleet.world.identities.scheduler)
+            assert answer.status == 200, answer
+            told = json.loads(answer.body)
+            assert isinstance(told, dict)
+            return told
+
+        with ThreadPoolExecutor(count) as pool:
+            told = list(pool.map(tick, range(count)))
+        (batch,) = [each["batch_conversion_id"] for each in told if each["batch_created"]]
+        assert {each["outcome"] for each in told} <= {"batch_created", "below_threshold", "changed_meanwhile"}
+        self.batches.append(batch)
+        return str(batch)
 
     def sweep(self) -> None:
         """Let the scheduler run every sweep now."""

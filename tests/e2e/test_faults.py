@@ -6,8 +6,10 @@ Every test runs a real batch on one running fleet; at the end chain, rows and bo
 from __future__ import annotations
 
 import itertools
+import json
 import secrets
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
@@ -21,9 +23,12 @@ from shared.messages import (
     decode_body,
     edge_named,
 )
+from shared.sandbox.chain import HOST_WALLET
 from shared.sandbox.fleet import Fleet
-from shared.sandbox.fleet.environment import DATABASE_NAME
+from shared.sandbox.fleet.environment import API_KEY, DATABASE_NAME
+from shared.sandbox.fleet.identities import SERVICES
 from shared.sandbox.tasks import Fault, FaultKind
+from tests.e2e.bodies import a_payment
 from tests.e2e.doors import Door, Visitor, doors, token_body
 from tests.e2e.sealed import Sealer
 from tests.e2e.standing import quiet, standing
@@ -44,7 +49,21 @@ def swaps(fleet: Fleet) -> Iterator[Swaps]:
 
 def test_every_task_delivered_four_times_at_once_pays_once(swaps: Swaps) -> None:
     with swaps.tasks_go_wrong(Fault(FaultKind.DUPLICATE, count=None, copies=3)):
-        swaps.swap()
+        swaps.pay()
+        swaps.completed(swaps.ticks_at_once(12))
+
+
+def test_the_same_payment_with_two_amounts_at_once_is_counted_once_with_one_of_them(swaps: Swaps) -> None:
+    amounts = {"1": "0.0004", "2": "0.0008"}
+    bodies = [
+        a_payment("e2e-two-amounts", payment_amount_usd=usd, nowpayments_outcome_amount=ether)
+        for usd, ether in amounts.items()
+    ] * 8
+    with ThreadPoolExecutor(len(bodies)) as at_once:
+        statuses = sorted(answer.status or 0 for answer in at_once.map(swaps.fleet.post_payment, bodies))
+    assert statuses == [200] * 8 + [409] * 8
+    rows = swaps.rows("select 1 from payout_accumulation where payment_ref = 'e2e-two-amounts'")
+    assert len(rows) == 1
 
 
 def test_the_answer_to_every_made_task_is_lost_and_the_sweeps_finish_the_work(swaps: Swaps) -> None:
@@ -132,6 +151,16 @@ def test_every_message_of_a_finished_batch_sent_anew_changes_nothing(swaps: Swap
     # The executor looks at its wallet again, which takes and gives back the lease in the wallet's row.
     assert set(before.changed_tables(after)) <= {"account"}
     swaps.everything_must_be_right()
+
+
+def test_every_line_of_the_services_logs_is_json_and_none_tells_a_secret(swaps: Swaps) -> None:
+    world = swaps.fleet.world
+    secret = [world.internal_key, world.upstream_key, API_KEY, HOST_WALLET.private_key.removeprefix("0x"), "eyJ"]
+    for service in SERVICES:
+        log = (swaps.fleet.options.logs / f"{service}.log").read_text(encoding="utf-8")
+        lines = [json.loads(line) for line in log.splitlines()]
+        assert {"severity", "time", "message"} <= set.intersection(*(set(line) for line in lines))
+        assert [word[:6] for word in secret if word in log] == []
 
 
 def _door(edge: Edge) -> Door:

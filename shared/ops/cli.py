@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 _SECTIONS = {
     "See it run": ["demo", "up"],
     "Prove it": ["test", "check", "sim"],
-    "Operate it": ["config", "books"],
+    "Operate it": ["config", "books", "verify-proof"],
 }
 _EXAMPLES = [
     ("gcpay demo", "three payments become one swap and three shares"),
@@ -29,6 +29,7 @@ _EXAMPLES = [
     ("gcpay sim --seed 7", "one of them, told step by step"),
     ("gcpay config GCHostPay3", "the settings of one service"),
     ("gcpay books check", "do the books balance?"),
+    ("gcpay verify-proof ID --node URL", "did this transfer really end as it is written?"),
 ]
 
 
@@ -210,6 +211,21 @@ def books_check(as_json: bool) -> None:
     from shared.ops.books_report import check_books
 
     sys.exit(check_books(ROOT, as_json=as_json))
+
+
+@gcpay.command("verify-proof")
+@click.argument("name", metavar="ID")
+@click.option("--node", "nodes", multiple=True, metavar="URL", help="Ask this Ethereum node as well. Repeatable.")
+@click.option("--json", "as_json", is_flag=True, help="Only JSON on standard output.")
+def verify_proof(name: str, nodes: tuple[str, ...], as_json: bool) -> None:
+    """Check a stored verdict again: bytes, hash, signature and fields against the order, and the block at any node.
+
+    ID is a request, an exchange order or a batch. Nothing is believed that the stored bytes do not show; a node that
+    is asked must show the same transaction in a block that is canonical and final there.
+    """
+    from shared.ops.proof_report import verify_proof as verify
+
+    sys.exit(verify(ROOT, name, nodes, as_json=as_json))
 
 
 def _require_sandbox(verb: str) -> None:

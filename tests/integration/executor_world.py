@@ -281,4 +281,6 @@ class World:
         return self.rows("select nonce, unique_id, outcome, hold_wei, gas_wei, evidence from slot order by nonce")
 
     def attempts(self) -> list[Any]:
-        return self.rows("select nonce, seq, kind, raw, tx_hash, first_send_started_at, first_block from attempt")
+        return self.rows(
+            "select nonce, seq, kind, raw, tx_hash, cap_wei, first_send_started_at, first_block from attempt"
+        )

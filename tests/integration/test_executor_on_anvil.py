@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from GCHostPay3.approvals import approve_cancel
 from shared.books import Account, totals
 from shared.chain import EthereumChain
 from shared.db import Database
 from shared.db.roles import EXECUTOR
 from shared.money import Ether
+from shared.ops.proof_report import check, read_verdict
 from shared.sandbox.chain import CHAIN_ID, HOST_WALLET, Chain
 from shared.sandbox.chain.rpc import Rpc
 from shared.sandbox.chain.wallet import Wallet
@@ -127,3 +129,54 @@ def test_a_reorg_on_a_real_chain_brings_the_same_bytes_back(world: World, rpc: R
     blocks(world, rpc, 4)
     assert world.state(order) == "settled"
     assert len(world.attempts()) == 1
+
+
+def test_bytes_that_a_real_pool_finds_too_cheap_are_replaced_and_paid_once(world: World, rpc: Rpc) -> None:
+    deposit_before = eth_of(rpc, DEPOSIT)
+    order = world.a_payable_order(to=DEPOSIT)
+    world.pay(order)
+    world.settle_down()
+    (first,) = world.attempts()
+    rpc.call("anvil_setNextBlockBaseFeePerGas", hex(5 * int(first["cap_wei"])))
+    for _ in range(40):
+        rpc.call("anvil_mine", "0x1")
+        world.wait()
+        if world.state(order) == "settled":
+            break
+    assert world.state(order) == "settled"
+    assert len(world.attempts()) > 1
+    assert eth_of(rpc, DEPOSIT) - deposit_before == SOME_ETH
+    assert world.account()["next_nonce"] == world.slots()[0]["nonce"] + 1
+
+
+def test_a_cancel_wins_on_a_real_chain_and_its_proof_holds(world: World, rpc: Rpc) -> None:
+    deposit_before = eth_of(rpc, DEPOSIT)
+    order = world.a_payable_order(to=DEPOSIT)
+    world.pay(order)
+    world.settle_down()
+    approve_cancel(world.x, order.unique_id, "Ada", "a drill", world.task())
+    world.settle_down()
+    for _ in range(6):
+        blocks(world, rpc, 1)
+    assert world.state(order) == "cancelled"
+    assert eth_of(rpc, DEPOSIT) == deposit_before
+    with world.owner.read() as conn:
+        checked = check(read_verdict(conn, order.unique_id), [rpc.url])
+    assert (checked.offline, checked.online) == ([], {rpc.url.removeprefix("http://"): []})
+
+
+def test_a_settled_verdict_is_proved_again_offline_and_at_a_node(world: World, rpc: Rpc) -> None:
+    order = world.a_payable_order(to=DEPOSIT)
+    world.pay(order)
+    world.settle_down()
+    for _ in range(4):
+        blocks(world, rpc, 1)
+    for name in (order.unique_id, order.cn_api_id, order.unique_id.removeprefix("batch_")):
+        with world.owner.read() as conn:
+            checked = check(read_verdict(conn, name), [rpc.url])
+        assert checked.holds
+    world.write("update slot set evidence = evidence || jsonb_build_object('block_hash', '0x' || repeat('ab', 32))")
+    with world.owner.read() as conn:
+        forged = check(read_verdict(conn, order.unique_id), [rpc.url])
+    assert not forged.holds
+    assert forged.online[rpc.url.removeprefix("http://")] != []

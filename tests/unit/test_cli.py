@@ -35,7 +35,7 @@ def test_alone_it_prints_sectioned_help_with_examples_and_exit_codes() -> None:
         assert f"\n  {code.value} " in shown.stdout
 
 
-@pytest.mark.parametrize("verb", ["demo", "up", "test", "check", "config", "books"])
+@pytest.mark.parametrize("verb", ["demo", "up", "test", "check", "config", "books", "verify-proof"])
 def test_every_verb_explains_itself(verb: str) -> None:
     shown = gcpay(verb, "--help")
 

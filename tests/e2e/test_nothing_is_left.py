@@ -40,7 +40,8 @@ def test_ctrl_c_twice_does_not_hurry_past_the_cleaning_up() -> None:
         for _ in range(5):
             until("the stop to begin or end", lambda: demo.popen.poll() is not None or len(demo.processes()) < STARTING)
             demo.popen.send_signal(signal.SIGINT)
-        _must_end(demo, "SIGINT", 130)
+        # The last one may meet Python itself on its way out, when all is cleaned up.
+        _must_have_ended(demo, 130, -signal.SIGINT)
 
 
 def test_under_nohup_a_hang_up_ends_nothing() -> None:
@@ -56,12 +57,13 @@ def _must_end(demo: Running, stop: str, code: int) -> None:
     _must_have_ended(demo, code)
 
 
-def _must_have_ended(demo: Running, code: int) -> None:
+def _must_have_ended(demo: Running, *codes: int) -> None:
     demo.must_leave_no_process()
     ended = demo.end(patience_s=10)
-    assert (ended.code, ended.out) == (code, "")
+    assert ended.code in codes
+    assert ended.out == ""
     assert "Traceback" not in ended.err
-    if code != -signal.SIGKILL:  # who is killed outright cannot tidy up; the next start of anybody does
+    if ended.code != -signal.SIGKILL:  # who is killed outright cannot tidy up; the next start of anybody does
         assert demo.left_on_disk() == []
 
 

@@ -30,34 +30,40 @@ QUERIES: Final = Queries.load(Path(__file__).with_suffix(".sql"))
 
 
 def keep_copies(x: Executor, transfer: Transfer, task: Task) -> Mapping[str, Head]:
-    """Keeps the bytes of this transfer that were never sent; their places by hash. Harmless to repeat.
+    """Keeps the bytes of this transfer of which no copy is noted; their places by hash. Harmless to repeat.
 
     Called outside of any transaction. Raises ArchiveUnavailable (TryLater) or ArchiveBroken: then nothing may be sent.
     """
     with x.db.read() as conn:
         slot = slot_from(QUERIES.only(conn, "slot_of", unique_id=transfer.unique_id))
-        unsent = [one for one in store.attempts(conn, transfer, slot) if one.first_send_started_at is None]
-        if not unsent:
+        attempts = _without_copy(conn, transfer, slot)
+        if not attempts:
             return {}
         known = newest_place(conn, transfer.account_address, transfer.chain_id)
         reserved_under = store.reserved_under(conn, transfer.unique_id)
         order, batch = _order_of(conn, transfer), _batch_of(conn, transfer)
     kept: dict[str, Head] = {}
-    for attempt in unsent:
+    for attempt in attempts:
         copy = _copy(transfer, slot, attempt, order, batch, reserved_under, task.now)
         kept[attempt.tx_hash] = x.archive.keep(copy, known)
     return kept
 
 
 def note_copy(conn: Connection, attempt: Attempt, kept: Mapping[str, Head]) -> bool:
-    """Whether these bytes may be sent: they were before, or their copy is kept, and its place is noted here."""
-    if attempt.first_send_started_at is not None:
-        return True
+    """Whether these bytes may be sent: their copy is kept, and its place is noted here; or they are out already."""
     place = kept.get(attempt.tx_hash)
     if place is None:
-        return False
+        return attempt.first_send_started_at is not None
     QUERIES.run(conn, "note_place", tx_hash=attempt.tx_hash, archive_number=place.number, archive_hash=place.line_hash)
     return True
+
+
+def _without_copy(conn: Connection, transfer: Transfer, slot: Slot) -> list[Attempt]:
+    of = {"account_address": transfer.account_address, "chain_id": transfer.chain_id, "nonce": slot.nonce}
+    hashes = {row["tx_hash"] for row in QUERIES.all(conn, "without_copy", **of)}
+    if not hashes:
+        return []
+    return [attempt for attempt in store.attempts(conn, transfer, slot) if attempt.tx_hash in hashes]
 
 
 def newest_place(conn: Connection, account_address: str, chain_id: int) -> Head | None:

@@ -10,6 +10,12 @@ SELECT archive_number, archive_hash, tx_hash
  ORDER BY archive_number DESC
  LIMIT 1;
 
+-- name: without_copy(account_address, chain_id, nonce)
+-- Bytes of a nonce of which no copy is noted: never sent, or sent by an executor without an archive, or copy lost.
+SELECT tx_hash
+  FROM attempt
+ WHERE account_address = :account_address AND chain_id = :chain_id AND nonce = :nonce AND archive_number IS NULL;
+
 -- name: unknown_of(tx_hashes)
 -- Those of the hashes that no stored attempt has.
 SELECT told.tx_hash

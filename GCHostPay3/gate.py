@@ -19,10 +19,12 @@ from . import copies, store
 from .moves import move_account
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from shared.chain import Block
 
     from .executor import Executor, Task
-    from .records import Account
+    from .records import Account, Transfer
 
 _MOST_NAMED: Final = 20
 
@@ -65,6 +67,23 @@ def examine_chain(x: Executor, account: Account, block: Block, nonce: int, task:
         "next_nonce": account.next_nonce,
     }
     freeze(x, account, Contradiction(reason, evidence), task)
+
+
+def may_judge(x: Executor, transfer: Transfer, tx_hash: str, ours: Sequence[str]) -> bool:
+    """Whether this transaction may be given a verdict: it is ours, or the archive does not know it either.
+
+    A database that was set back has a nonce without the bytes that used it. To call those foreign would be wrong for
+    ever; the account is frozen, and they are ours again after its recovery.
+    """
+    if tx_hash.lower() in {known.lower() for known in ours}:
+        return True
+    with x.db.read() as conn:
+        known = copies.newest_place(conn, transfer.account_address, transfer.chain_id)
+    try:
+        newer = x.archive.after(transfer.account_address, transfer.chain_id, known)
+    except ArchiveBroken:
+        return False
+    return all(head.tx_hash.lower() != tx_hash.lower() for head in newer)
 
 
 def freeze(x: Executor, account: Account, found: Contradiction, task: Task) -> None:

@@ -91,7 +91,7 @@ def _resolve_slot(x: Executor, slot: Slot, transfer: Transfer, view: View, task:
     if slot.nonce < view.nonce:
         hashes = [attempt.tx_hash for attempt in attempts]
         consumer = x.chain.final_consumer(transfer.account_address, slot.nonce, hashes, first_block)
-        if consumer is not None:
+        if consumer is not None and gate.may_judge(x, transfer, consumer.tx_hash, hashes):
             settle(x, transfer, consumer, task)
             return
     if transfer.state in (TransferState.LIVE, TransferState.INCLUDED):

@@ -8,8 +8,9 @@ from uuid import uuid4
 from flask import Flask
 
 from shared.archive import archive_at
-from shared.chain import Chain, EthereumChain, LocalSigner, ProvidersUnavailable, same_address
+from shared.chain import Chain, EthereumChain, LocalSigner, ProvidersUnavailable, Signer, same_address
 from shared.chain.careful import CarefulSigner
+from shared.chain.kms import KmsSigner
 from shared.db import Database, refusal_recorder
 from shared.http import Component, create_service, load_settings
 from shared.messages import EXECUTOR_TO_CONDUCTOR, EXECUTOR_TO_EXECUTOR
@@ -33,9 +34,7 @@ def create_app(settings: ExecutorSettings | None = None) -> Flask:
     executor = Executor(
         db=database,
         chain=EthereumChain.from_settings(settings),
-        signer=CarefulSigner(
-            LocalSigner(settings.host_wallet_private_key.get_secret_value()), PromisedNonces(database)
-        ),
+        signer=CarefulSigner(_signer(settings), PromisedNonces(database)),
         outbox=Outbox(database, sender, Sealer(keyring, destinations), uuid4),
         limits=settings.pay_limits(),
         chain_id=settings.chain_id,
@@ -51,6 +50,13 @@ def create_app(settings: ExecutorSettings | None = None) -> Flask:
         refusal_recorder(database),
         keyring=keyring,
     )
+
+
+def _signer(settings: ExecutorSettings) -> Signer:
+    """The holder of the wallet's key: this process, or Cloud KMS, which never gives the key away."""
+    if settings.host_wallet_private_key is not None:
+        return LocalSigner(settings.host_wallet_private_key.get_secret_value())
+    return KmsSigner.connect(settings.host_wallet_kms_key_version, settings.host_wallet_eth_address)
 
 
 def _health(executor: Executor, settings: ExecutorSettings) -> list[Component]:

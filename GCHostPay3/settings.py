@@ -38,7 +38,15 @@ class ExecutorSettings(
     conductor_callers: Emails = Field(description="who may ask for a payment")
     executor_callers: Emails = Field(description="who may drive the wallet: the executor itself")
     scheduler_callers: Emails = Field(description="who may call /sweep")
-    host_wallet_private_key: SecretStr = Field(description="the wallet's key, 64 hex digits; only the executor has it")
+    host_wallet_private_key: SecretStr | None = Field(
+        default=None,
+        description="the wallet's key, 64 hex digits; only the executor has it; absent: it is in Cloud KMS",
+    )
+    host_wallet_kms_key_version: str = Field(
+        default="",
+        pattern=r"^(projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/]+/cryptoKeyVersions/[1-9][0-9]*)?$",
+        description="the wallet's key version in Cloud KMS (EC_SIGN_SECP256K1_SHA256), instead of a private key here",
+    )
     max_transfer_eth: EtherText = Field(description="ETH; the most that one transfer may carry")
     max_daily_eth: EtherText = Field(description="ETH; the most that may leave within 24 h")
     gas_reserve_wei: int = Field(ge=1, description="wei; kept in the wallet beyond value and gas of every transfer")
@@ -50,6 +58,10 @@ class ExecutorSettings(
 
     @model_validator(mode="after")
     def _key_is_the_wallets(self) -> Self:
+        if (self.host_wallet_private_key is None) == (not self.host_wallet_kms_key_version):
+            raise ValueError("set either HOST_WALLET_PRIVATE_KEY or HOST_WALLET_KMS_KEY_VERSION, and not both")
+        if self.host_wallet_private_key is None:
+            return self  # the KMS signer compares the address with the key's own when it first reads it
         try:
             address = LocalSigner(self.host_wallet_private_key.get_secret_value()).address
         except ValueError as error:

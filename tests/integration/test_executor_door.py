@@ -168,6 +168,7 @@ ENVIRONMENT = {
     "GAS_RESERVE_WEI": "10000000000000000",
     "SIGNED_BYTES_ARCHIVE": "/nowhere/signed-bytes",
 }
+KMS_KEY = "projects/a-project/locations/global/keyRings/wallet/cryptoKeys/host/cryptoKeyVersions/1"
 PROTECTS_MONEY = ("MAX_TRANSFER_ETH", "MAX_DAILY_ETH", "GAS_RESERVE_WEI", "SIGNED_BYTES_ARCHIVE")
 
 
@@ -186,6 +187,13 @@ def test_it_starts_with_its_environment() -> None:
     assert (limits.max_fee_per_gas_wei, limits.inflight_cap) == (200 * 10**9, 4)
 
 
+def test_it_starts_with_a_key_in_cloud_kms_instead_of_one_of_its_own() -> None:
+    environ = {name: value for name, value in ENVIRONMENT.items() if name != "HOST_WALLET_PRIVATE_KEY"}
+    settings = load_settings(ExecutorSettings, environ | {"HOST_WALLET_KMS_KEY_VERSION": KMS_KEY})
+    assert settings.host_wallet_private_key is None
+    assert settings.host_wallet_kms_key_version == KMS_KEY
+
+
 def test_it_does_not_start_without_the_limits_and_names_all_of_them(capsys: pytest.CaptureFixture[str]) -> None:
     environ = {name: value for name, value in ENVIRONMENT.items() if name not in PROTECTS_MONEY}
     said = refused_start(environ, capsys)
@@ -197,6 +205,9 @@ def test_it_does_not_start_without_the_limits_and_names_all_of_them(capsys: pyte
     [
         ({"HOST_WALLET_ETH_ADDRESS": FAUCET.address}, "must be the address of HOST_WALLET_PRIVATE_KEY"),
         ({"HOST_WALLET_PRIVATE_KEY": "0x1234"}, "HOST_WALLET_PRIVATE_KEY must be 32 bytes"),
+        ({"HOST_WALLET_PRIVATE_KEY": ""}, "set either HOST_WALLET_PRIVATE_KEY or HOST_WALLET_KMS_KEY_VERSION"),
+        ({"HOST_WALLET_KMS_KEY_VERSION": KMS_KEY}, "and not both"),
+        ({"HOST_WALLET_KMS_KEY_VERSION": "a-key"}, "HOST_WALLET_KMS_KEY_VERSION"),
         ({"MAX_TRANSFER_ETH": "6"}, "MAX_TRANSFER_ETH must not be more than MAX_DAILY_ETH"),
         ({"MAX_TRANSFER_ETH": "0"}, "MAX_TRANSFER_ETH"),
         ({"GAS_RESERVE_WEI": "0"}, "GAS_RESERVE_WEI"),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from shared.lifecycle import TryLater
 from shared.money import Ether
 
 from . import store
 from .moves import drive_on, tell
+from .observe import admit
 
 if TYPE_CHECKING:
     from .executor import Executor, Task
@@ -44,4 +47,15 @@ def sweep(x: Executor, task: Task) -> Swept:
     task.say("sweep_done", driven=len(accounts), overdue=len(overdue))
     task.committed()
     x.outbox.flush(task.messages, task.now)
+    _look_at_the_witnesses(x, task)
     return Swept(len(accounts), len(overdue))
+
+
+def _look_at_the_witnesses(x: Executor, task: Task) -> None:
+    """The gate also where nobody drives: after a restore perhaps nothing is open, and the batcher must stop soon."""
+    with x.db.read() as conn:
+        account = store.account(conn, x.wallet, x.chain_id)
+    if account is None:
+        return
+    with suppress(TryLater):  # a witness that is away is asked again by the next sweep, and before anything is judged
+        admit(x, account, task)

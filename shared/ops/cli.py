@@ -15,8 +15,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 _SECTIONS = {
     "See it run": ["demo", "up"],
-    "Prove it": ["test", "check", "sim"],
-    "Operate it": ["config", "books", "verify-proof"],
+    "Prove it": ["test", "check", "sim", "drill"],
+    "Operate it": ["config", "books", "verify-proof", "recover-account"],
 }
 _EXAMPLES = [
     ("gcpay demo", "three payments become one swap and three shares"),
@@ -27,9 +27,11 @@ _EXAMPLES = [
     ("gcpay test tests/unit -k money", "some of the tests; what follows goes to pytest"),
     ("gcpay sim --seeds 1000", "a thousand histories with everything going wrong"),
     ("gcpay sim --seed 7", "one of them, told step by step"),
+    ("gcpay drill restore", "lose the database after a payment, and pay nothing twice"),
     ("gcpay config GCHostPay3", "the settings of one service"),
     ("gcpay books check", "do the books balance?"),
     ("gcpay verify-proof ID --node URL", "did this transfer really end as it is written?"),
+    ("gcpay recover-account --dry-run --by me --reason drill", "what would a recovery of the frozen wallet do?"),
 ]
 
 
@@ -157,7 +159,9 @@ def check(fix: bool) -> None:
 
 
 @gcpay.command()
-@click.option("--seeds", type=click.IntRange(1), default=200, show_default=True, metavar="N", help="Play seeds 0 to N-1.")
+@click.option(
+    "--seeds", type=click.IntRange(1), default=200, show_default=True, metavar="N", help="Play seeds 0 to N-1."
+)
 @click.option("--seed", type=click.IntRange(0), metavar="K", help="Replay one seed and print its money story.")
 @click.option("--until-failure", is_flag=True, help="Go on from seed 0 until a history fails.")
 @click.option("--json", "as_json", is_flag=True, help="Only JSON on standard output.")
@@ -173,6 +177,24 @@ def sim(seeds: int, seed: int | None, until_failure: bool, as_json: bool) -> Non
     if seed is not None:
         sys.exit(run_one(seed, as_json=as_json))
     sys.exit(run_many(seeds, until_failure=until_failure, as_json=as_json))
+
+
+@gcpay.group()
+def drill() -> None:
+    """Practise on the sandbox what must work on the worst day."""
+
+
+@drill.command("restore")
+@click.option("--json", "as_json", is_flag=True, help="Only JSON on standard output.")
+def drill_restore(as_json: bool) -> None:
+    """Set the database back to before a batch was paid; show that nothing is paid twice and the swap goes on.
+
+    A real PostgreSQL, a real chain, five real services, on free ports; nothing is left behind.
+    """
+    _require_sandbox("drill")
+    from shared.sandbox.drills.restore import drill_restore as run
+
+    sys.exit(run(ROOT, as_json=as_json))
 
 
 @gcpay.command()
@@ -226,6 +248,46 @@ def verify_proof(name: str, nodes: tuple[str, ...], as_json: bool) -> None:
     from shared.ops.proof_report import verify_proof as verify
 
     sys.exit(verify(ROOT, name, nodes, as_json=as_json))
+
+
+@gcpay.command("recover-account")
+@click.option("--by", required=True, metavar="WHO", help="Who recovers; kept in the history.")
+@click.option("--reason", required=True, metavar="WHY", help="Why; kept in the history.")
+@click.option("--account", metavar="ADDRESS", help="Which account. Default: the only one.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done; change nothing.")
+@click.option(
+    "--accept-foreign", multiple=True, metavar="TX_HASH", help="You know what this foreign one was. Repeatable."
+)
+@click.option("--accept-archive", is_flag=True, help="Give up copies that the archive has lost.")
+@click.option("--json", "as_json", is_flag=True, help="Only JSON on standard output.")
+def recover_account(
+    by: str,
+    reason: str,
+    account: str | None,
+    dry_run: bool,
+    accept_foreign: tuple[str, ...],
+    accept_archive: bool,
+    as_json: bool,
+) -> None:
+    """Rebuild what a restored database has lost, from the chain and the archive of signed bytes, and resume.
+
+    Only a frozen account. It resumes only if every nonce is explained; else it stays frozen and says why. A repeat is
+    harmless. The database is used as the owner of the tables; no key is needed.
+    """
+    from shared.ops.recovery.command import recover_account as run
+
+    sys.exit(
+        run(
+            ROOT,
+            by=by,
+            reason=reason,
+            account=account,
+            dry_run=dry_run,
+            accept_foreign=accept_foreign,
+            accept_archive=accept_archive,
+            as_json=as_json,
+        )
+    )
 
 
 def _require_sandbox(verb: str) -> None:

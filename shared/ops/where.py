@@ -31,9 +31,14 @@ def settings_from(root: Path, kind: type[Settings]) -> Settings:
         raise Leave(f"The environment does not name a fleet: {wrong}", Exit.UNAVAILABLE) from error
 
 
+def is_sandbox() -> bool:
+    """Whether a command is about the sandbox that runs here: the environment names no fleet."""
+    return not any(os.environ.get(name) for name in _NAMES_A_DATABASE)
+
+
 def _values(root: Path, kind: type[BaseSettings]) -> dict[str, str]:
     """Nothing when the environment speaks for itself; else what `gcpay up` wrote, as far as this kind wants it."""
-    if any(os.environ.get(name) for name in _NAMES_A_DATABASE):
+    if not is_sandbox():
         return {}
     path = root / OPERATOR_ENVIRONMENT
     if not path.is_file():

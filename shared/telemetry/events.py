@@ -209,8 +209,6 @@ _OF_THE_ROOMS = {
     "task_failed": FAILED,
     "fault_injected": WARNED,
     "settings_loaded": CONFIGURED,
-    "recovery_done": ACCEPTED,
-    "recovery_incomplete": ALERTED,
 }
 
 EVENTS: dict[str, str] = {**_OF_THE_MACHINES, **_OF_THE_SERVICES, **_OF_THE_ROOMS}

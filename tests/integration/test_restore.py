@@ -218,6 +218,18 @@ def test_a_database_in_which_the_account_does_not_exist_is_stopped_at_its_first_
     assert len(line.chain.transactions_to(batch.to)) == 1
 
 
+def test_a_sweep_notices_a_restore_although_nothing_is_open_and_stops_the_batcher(line: Timeline) -> None:
+    an_opened_account(line)
+    batch = Batch()
+    line.bring(batch, "payments")
+    backup = line.backup()
+    line.bring(batch, "settled", "payments")
+    line.restore(backup)
+    line.world.sweep()
+    assert frozen(line)
+    assert batching_is_paused(line)
+
+
 # --- the batch leg ----------------------------------------------------------------------------------------------------
 
 

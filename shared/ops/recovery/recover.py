@@ -20,7 +20,6 @@ from shared.ops.recovery.report import Report
 from shared.ops.recovery.step import QUERIES, SERVICE, Step, Unexplained
 from shared.ops.recovery.transfers import rebuild
 from shared.ops.recovery.witnesses import Believed, Witnessed, ask, believed
-from shared.telemetry import alert, get_logger
 
 if TYPE_CHECKING:
     from shared.archive import Archive
@@ -89,7 +88,6 @@ def recover(r: Recovery) -> Report:
             _Run(r, known, seen, report, transaction).all_steps()
     except _Rehearsed:
         report.resumed = False
-    _log(r, report)
     return report
 
 
@@ -284,12 +282,3 @@ def _transactions(r: Recovery) -> Iterator[Callable[[], AbstractContextManager[C
 
         yield rehearsed
         raise _Rehearsed
-
-
-def _log(r: Recovery, report: Report) -> None:
-    if r.dry_run:
-        return
-    if report.unexplained:
-        alert("recovery_incomplete", account=report.account, unexplained=len(report.unexplained))
-    else:
-        get_logger().info("recovery_done", account=report.account, next_nonce=report.next_nonce, done=len(report.done))

@@ -23,7 +23,7 @@ class Report:
 
     def lines(self) -> list[str]:
         """The report for a person."""
-        would = "would be " if self.dry_run else ""
+        would = "would be done: " if self.dry_run else ""
         head = (
             f"wallet {self.account} on chain {self.chain_id}: {self.finalized_nonce} nonces are used up to the final "
             f"block {self.finalized_number}, the archive holds {self.copies} signed transaction(s), the database gave "

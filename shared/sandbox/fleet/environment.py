@@ -36,7 +36,12 @@ class World:
 
     def operator(self) -> dict[str, str]:
         """The settings of an operator's command line: reads the database and the chain, changes nothing."""
-        return self.database(roles.OPERATOR) | self.chain()
+        return self.database(roles.OPERATOR) | self.chain() | {"SIGNED_BYTES_ARCHIVE": self.archive}
+
+    @property
+    def archive(self) -> str:
+        """Where the executor keeps copies of what it signs: outside the database, with the logs."""
+        return str((self.options.logs / "signed-bytes").resolve())
 
     def database(self, role: str) -> dict[str, str]:
         """DATABASE_...: plain, on loopback."""
@@ -126,7 +131,7 @@ class World:
                     "HOST_WALLET_PRIVATE_KEY": HOST_WALLET.private_key,
                     "MAX_DAILY_ETH": options.max_daily.decimal_text(),
                     "GAS_RESERVE_WEI": str(options.gas_reserve.wei),
-                    "SIGNED_BYTES_ARCHIVE": str((options.logs / "signed-bytes").resolve()),
+                    "SIGNED_BYTES_ARCHIVE": self.archive,
                 }  # fmt: skip
         raise KeyError(name)
 

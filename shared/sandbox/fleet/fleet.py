@@ -48,6 +48,7 @@ class Fleet:
     identity: IdentityClient
     scheduler: SchedulerControl
     processes: dict[str, Process] = field(repr=False)
+    parts: Start = field(repr=False)
     stack: ExitStack = field(repr=False)
 
     @classmethod
@@ -80,6 +81,7 @@ class Fleet:
                 identity=IdentityClient(options.ports.url("identity")),
                 scheduler=SchedulerControl(options.ports.url("scheduler")),
                 processes=start.processes,
+                parts=start,
                 stack=stack.pop_all(),
             )
 

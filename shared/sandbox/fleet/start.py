@@ -53,6 +53,7 @@ class Start:
     stack: ExitStack
     on_progress: Callable[[str], None]
     processes: dict[str, Process] = field(default_factory=dict)
+    postgres: EmbeddedPostgres | None = None
 
     def run(self) -> World:
         """Start all and wait until everything answers. Raises StartFailed, PostgresFailed or AnvilUnavailable."""
@@ -74,6 +75,21 @@ class Start:
             process.popen.terminate()
         for process in at_work:
             process.stop()
+
+    def stop_services(self) -> None:
+        """Stop the five services, side by side; everything around them goes on."""
+        services = [self.processes[name] for name in SERVICES]
+        for process in services:
+            process.popen.terminate()
+        for process in services:
+            process.stop()
+
+    def start_services(self, world: World) -> None:
+        """Start the five services again; returns when they are healthy. Raises StartFailed."""
+        for name in SERVICES:
+            self._spawn_service(name, world)
+        for name in SERVICES:
+            self.processes[name].wait_ready(_READY_S)
 
     def _run(self, pool: ThreadPoolExecutor) -> World:
         self._group = self.stack.enter_context(ProcessGroup())
@@ -106,7 +122,7 @@ class Start:
         return World(self.options, deployed.usdt_address, deployed.feed_address)
 
     def _start_postgres(self) -> None:
-        postgres = EmbeddedPostgres.start(port=self.options.ports.postgres)
+        postgres = self.postgres = EmbeddedPostgres.start(port=self.options.ports.postgres)
         self.stack.callback(postgres.stop)
         postgres.create_database(DATABASE_NAME)
         superuser = self.database(postgres.user)

@@ -12,7 +12,6 @@ WAITING = "⏳"
 LATER = "⏰"
 WRITTEN = "💾"
 STARTED = "🚀"
-MONEY = "💰"
 ARRIVED = "💎"
 FEE = "💸"
 GAS = "⛽"
@@ -25,13 +24,10 @@ COUNTED = "📊"
 SENT = "📤"
 LINKED = "🔗"
 NUMBERED = "🔢"
-RAW = "📄"
 WARNED = "⚠️"
 FAILED = "❌"
 ALERTED = "🚨"
 STOPPED = "🛑"
-CALLED = "📡"
-CONFIGURED = "⚙️"
 WALLET = "🏦"
 NETWORK = "🌐"
 
@@ -97,50 +93,26 @@ _OF_THE_SERVICES = {
     # intake
     "payment_repeated": REPEATED,
     "payment_conflicted": ALERTED,
-    "payment_refused": FAILED,
-    "fee_taken": FEE,
     "intake_paused": STOPPED,
     # batcher
     "threshold_checked": COUNTED,
-    "threshold_not_reached": WAITING,
-    "batch_not_formed": WAITING,
     "batch_held_back": WAITING,
     "swap_failure_heard": WARNED,
-    "batching_paused": STOPPED,
-    "price_guard_refused": ALERTED,
-    "limits_read": LOOKED_UP,
-    "quote_read": MONEY,
     "quote_refused": WARNED,
-    "order_answered_wrongly": ALERTED,
-    "order_read": LOOKED_UP,
     "shares_distributed": ARRIVED,
-    "shares_already_distributed": REPEATED,
     "result_outside_band": ALERTED,
-    "dust_carried": MONEY,
     # conductor and watcher
     "request_repeated": REPEATED,
-    "request_conflicted": ALERTED,
     "request_refused": FAILED,
     "transfer_heard": OPENED,
     "order_looked_at": LOOKED_UP,
     "order_checked": LOOKED_UP,
     "order_reading_expired": LATER,
-    "order_not_payable": WARNED,
-    "transfer_awaited": WAITING,
-    "arrival_awaited": WAITING,
-    "arrival_recorded": ARRIVED,
-    "arrival_unclear": WARNED,
-    "arrival_not_found": WAITING,
-    "refund_awaited": WAITING,
-    "refund_recorded": REPEATED,
     # executor
     "transfer_repeated": REPEATED,
     "transfer_conflicted": ALERTED,
-    "transfer_not_approved": WAITING,
-    "account_driven": ENTERED,
     "account_busy": WAITING,
     "sending_paused": STOPPED,
-    "fee_chosen": GAS,
     "gas_booked": GAS,
     "attempt_repeated": REPEATED,
     "attempt_not_sent": WARNED,
@@ -152,12 +124,10 @@ _OF_THE_SERVICES = {
     "approval_given": ACCEPTED,
     "void_asked": STOPPED,
     "void_answered": SENT,
-    "inclusion_awaited": WAITING,
     "providers_disagreed": ALERTED,
     "providers_lagged": WARNED,
     # sweeps
     "sweep_done": REPEATED,
-    "overdue_found": LATER,
     "alert_raised": ALERTED,
 }
 
@@ -183,32 +153,7 @@ _OF_THE_ROOMS = {
     "task_unmakeable": ALERTED,
     "outbox_swept": REPEATED,
     # shared/db
-    "database_connected": LINKED,
     "database_unreachable": FAILED,
-    "connection_dropped": WARNED,
-    "commit_unclear": WARNED,
-    "migration_applied": WRITTEN,
-    "migration_current": ACCEPTED,
-    "grants_applied": SIGNED,
-    # shared/exchange and shared/chain
-    "exchange_called": CALLED,
-    "exchange_unreachable": NETWORK,
-    "exchange_answer_odd": RAW,
-    "provider_called": NETWORK,
-    "provider_unreachable": NETWORK,
-    "provider_answer_odd": RAW,
-    # shared/books
-    "posting_made": WRITTEN,
-    "books_checked": COUNTED,
-    "books_unbalanced": ALERTED,
-    # shared/ops and shared/sandbox
-    "sandbox_started": STARTED,
-    "sandbox_stopped": STOPPED,
-    "scheduler_ticked": LATER,
-    "task_dispatched": SENT,
-    "task_failed": FAILED,
-    "fault_injected": WARNED,
-    "settings_loaded": CONFIGURED,
 }
 
 EVENTS: dict[str, str] = {**_OF_THE_MACHINES, **_OF_THE_SERVICES, **_OF_THE_ROOMS}

@@ -60,6 +60,18 @@ def test_every_event_in_the_code_is_in_the_vocabulary() -> None:
     assert unknown == []
 
 
+def test_every_event_of_the_vocabulary_is_in_the_code() -> None:
+    vocabulary = ROOT / "shared" / "telemetry" / "events.py"
+    texts = {
+        node.value
+        for source in sources()
+        if source != vocabulary
+        for node in ast.walk(ast.parse(source.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    assert set(EVENTS) - texts == set()
+
+
 def test_every_move_of_every_machine_has_its_event_in_the_vocabulary() -> None:
     moves = {step.event for table in TABLES.values() for step in table.values() if hasattr(step, "event")}
     assert moves - set(EVENTS) == set()

@@ -11,6 +11,7 @@ from shared.lifecycle.facts import HoldApproved, VoidAsked
 
 from . import decisions, store
 from .moves import drive_on, move_transfer
+from .observe import require_known_past
 from .void import REPAYABLE, VOID, answer
 
 if TYPE_CHECKING:
@@ -51,7 +52,11 @@ def approve_held(x: Executor, unique_id: str, by: str, reason: str, task: Task) 
 
 
 def approve_void(x: Executor, unique_id: str, by: str, reason: str, task: Task) -> TransferState:
-    """A transfer without a nonce never gets one, and its batch may open another order. Raises NotApprovable."""
+    """A transfer without a nonce never gets one, and its batch may open another order.
+
+    Raises NotApprovable, or PastUnknown while the account is frozen.
+    """
+    require_known_past(x, task)
     with x.db.transaction() as conn:
         transfer = _locked(conn, unique_id, _WITHOUT_A_NONCE, "only a transfer without a nonce is made void")
         _record(conn, decisions.VOID, unique_id, by, reason, task)

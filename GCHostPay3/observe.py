@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shared.chain import ProvidersUnavailable
-from shared.lifecycle import TransferState
+from shared.lifecycle import AccountState, TransferState, TryLater
 from shared.lifecycle.facts import InclusionLost, InclusionSeen
 
 from . import gate, store
@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 
     from .executor import Executor, Task
     from .records import Account, Attempt, Slot, Transfer
+
+
+class PastUnknown(TryLater):
+    """The account is frozen, so this database may not know what was sent; nothing was changed."""
+
+    code = "account_is_frozen"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +69,14 @@ def admit(x: Executor, account: Account, task: Task) -> Account:
     x.first_look.taken = True
     with x.db.read() as conn:
         return store.account(conn, x.wallet, x.chain_id) or account
+
+
+def require_known_past(x: Executor, task: Task) -> None:
+    """Raises PastUnknown while the account is frozen: whoever promises now that nothing was sent may be wrong."""
+    with x.db.read() as conn:
+        account = store.account(conn, x.wallet, x.chain_id)
+    if account is not None and admit(x, account, task).state is AccountState.FROZEN:
+        raise PastUnknown(f"The wallet {account.address} is frozen: it is recovered first.")
 
 
 def resolve(x: Executor, view: View, task: Task) -> None:

@@ -95,7 +95,14 @@ _PAY_DOC = RouteDoc(
             "duplicate": {"type": "boolean"},
         },
     },
-    errors=("pay_order_contradicts", "fence_contradicts", "providers_unavailable", "providers_disagree"),
+    errors=(
+        "pay_order_contradicts",
+        "fence_contradicts",
+        "providers_unavailable",
+        "providers_disagree",
+        "archive_unavailable",
+        "account_is_frozen",
+    ),
 )
 _DRIVE_DOC = RouteDoc(
     "The wallet's transfers are driven one step further: verdicts first, then at most one thing is done.",
@@ -109,6 +116,6 @@ _DRIVE_DOC = RouteDoc(
             "open": {"type": "integer", "description": "transfers that still need driving"},
         },
     },
-    errors=("account_is_not_ours", "illegal_transition", "signed_bytes_differ", "equivocation"),
+    errors=("account_is_not_ours", "illegal_transition", "signed_bytes_differ", "equivocation", "archive_unavailable"),
 )
 _SWEEP_DOC = RouteDoc("Finds messages, wallets and transfers that were left behind, and drives them on.")

@@ -16,6 +16,7 @@ from shared.messages import EXECUTOR_TO_CONDUCTOR, TransferVoided
 from . import store
 from .approve import account_of
 from .moves import move_transfer
+from .observe import require_known_past
 
 if TYPE_CHECKING:
     from shared.db import Connection
@@ -38,9 +39,10 @@ class FenceContradicts(Refused):
 def make_void(x: Executor, asked: VoidTransfer, task: Task) -> TransferState:
     """The transfer's state afterwards; the conductor gets the same answer by message. A repeat answers again.
 
-    Raises FenceContradicts.
+    Raises FenceContradicts, or PastUnknown while the account is frozen: its bytes may be out all the same.
     """
     account = account_of(x, task)
+    require_known_past(x, task)
     with x.db.transaction() as conn:
         after = _make_void(x, conn, account, asked, task)
         answer(x, conn, task, asked.unique_id, asked.cn_api_id, VOID if after is TransferState.VOID else NOT_VOID)

@@ -7,10 +7,16 @@ from dataclasses import replace
 
 import pytest
 
+from GCHostPay3 import store
+from GCHostPay3.approvals import approve_cancel, approve_void
+from GCHostPay3.copies import keep_copies, note_copy
+from GCHostPay3.observe import PastUnknown
+from GCHostPay3.void import make_void
 from shared.archive import ArchiveUnavailable, CopyUnreadable, HashChainedArchive
 from shared.books import batch_ordered, post
 from shared.chain import LocalSigner, TransferFields
 from shared.lifecycle import TransferState
+from shared.messages import VoidTransfer
 from shared.money import Ether
 from shared.ops.recovery import AccountNotFrozen, AccountUnknown
 from shared.sandbox.chain import CHAIN_ID, HOST_WALLET
@@ -230,6 +236,69 @@ def test_a_sweep_notices_a_restore_although_nothing_is_open_and_stops_the_batche
     assert batching_is_paused(line)
 
 
+@pytest.mark.parametrize("stage", ["paying", "created"])
+def test_a_fence_that_a_restored_database_asks_for_is_not_promised_while_the_past_is_unknown(
+    line: Timeline, stage: str
+) -> None:
+    """Else the batch would open a second order although the first one's bytes are out."""
+    an_opened_account(line)
+    batch = Batch()
+    line.bring(batch, stage)
+    backup = line.backup()
+    line.bring(batch, "settled", stage)
+    line.restore(backup)
+    with pytest.raises(PastUnknown):
+        make_void(line.world.x, VoidTransfer(batch.unique_id, batch.cn_api_id), line.world.task())
+    if stage == "created":
+        with pytest.raises(PastUnknown):
+            approve_void(line.world.x, batch.unique_id, "bob", "too late", line.world.task())
+    assert frozen(line)
+    assert line.recover().resumed
+    goes_on_to_its_end(line)
+    paid_once(line, batch)
+    assert make_void(line.world.x, VoidTransfer(batch.unique_id, batch.cn_api_id), line.world.task()) is (
+        TransferState.SETTLED
+    )
+
+
+def test_a_transfer_that_was_voided_before_the_restore_was_noticed_is_found_sent(line: Timeline) -> None:
+    an_opened_account(line)
+    batch = Batch()
+    line.bring(batch, "created")
+    backup = line.backup()
+    line.bring(batch, "settled", "created")
+    line.restore(backup)
+    line.world.write("update transfer set transfer_status = 'void' where unique_id = :id", id=batch.unique_id)
+    line.world.drive()
+    assert line.recover().resumed
+    goes_on_to_its_end(line)
+    paid_once(line, batch)
+
+
+def test_bytes_without_a_copy_are_not_sent_even_if_somebody_stored_them_in_between(line: Timeline) -> None:
+    an_opened_account(line)
+    batch = Batch()
+    line.bring(batch, "signed")
+    with line.world.x.db.transaction() as conn:
+        row = conn.one("select tx_hash from attempt order by nonce desc limit 1")
+        assert row is not None
+        (attempt,) = [
+            one
+            for one in line.world.attempts()
+            if one["tx_hash"] == row["tx_hash"] and not one["first_send_started_at"]
+        ]
+    with line.world.x.db.transaction() as conn:
+        transfer = store.lock_transfer(conn, batch.unique_id)
+        assert transfer is not None
+        stored = store.attempts(conn, transfer, store.lock_slot(conn, batch.unique_id))[-1]
+        assert stored.tx_hash == attempt["tx_hash"]
+        assert not note_copy(conn, stored, {})
+    kept = keep_copies(line.world.x, transfer, line.world.task())
+    assert set(kept) == {attempt["tx_hash"]}
+    with line.world.x.db.transaction() as conn:
+        assert note_copy(conn, stored, kept)
+
+
 # --- the batch leg ----------------------------------------------------------------------------------------------------
 
 
@@ -443,6 +512,33 @@ def test_bumped_bytes_are_all_restored_and_the_one_that_was_mined_is_known_as_ou
     assert [(row["seq"], row["tx_hash"]) for row in stored] == [(copy.seq, copy.tx_hash) for copy in copies]
     goes_on_to_its_end(line)
     paid_once(line, batch)
+
+
+def test_a_cancel_that_was_signed_is_restored_as_a_cancel(line: Timeline) -> None:
+    an_opened_account(line)
+    batch = Batch()
+    line.bring(batch, "paying")
+    backup = line.backup()
+    line.chain.drop_sends = True
+    line.bring(batch, "live", "paying")
+    approve_cancel(line.world.x, batch.unique_id, "bob", "a wrong order", line.world.task())
+    line.world.drive()
+    line.world.drive()
+    line.chain.drop_sends = False
+    assert [copy.kind for copy in line.archive.read(WALLET, CHAIN_ID)] == ["pay", "pay", "cancel"]
+    line.restore(backup)
+    line.world.drive()
+    assert frozen(line)
+    assert line.recover().resumed
+    line.world.wait(600)
+    line.world.sweep()
+    line.world.run_to_the_end()
+    assert line.world.state(batch.order) == "cancelled"
+    assert line.chain.transactions_to(batch.to) == []
+    assert [row["kind"] for row in line.world.rows("select kind from signed_nonce where nonce = 8 order by kind")] == [
+        "cancel",
+        "pay",
+    ]
 
 
 # --- foreign transactions ---------------------------------------------------------------------------------------------

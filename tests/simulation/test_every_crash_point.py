@@ -1,4 +1,4 @@
-"""A process may die at any line (promise 10): one history for each place at which a handler can end, and it ends there."""
+"""A process may die at any line (promise 10): one history for each place at which a handler can end."""
 
 from __future__ import annotations
 

@@ -47,7 +47,9 @@ def run_one(seed: int, *, as_json: bool) -> Exit:
     else:
         for line in ending.lines:
             click.echo(line)
-        click.echo("everything held, everything settled" if failure is None else f"{failure.invariant}: {failure.detail}")
+        click.echo(
+            "everything held, everything settled" if failure is None else f"{failure.invariant}: {failure.detail}"
+        )
     return Exit.OK if failure is None else Exit.NO
 
 
@@ -64,7 +66,9 @@ def _tell_failure(ending: Ending) -> None:
     assert ending.failure is not None
     click.echo(f"seed {ending.seed}: {ending.failure.invariant}: {ending.failure.detail}")
     if len(ending.lines) > _LAST_LINES:
-        click.echo(f"  ... the last {_LAST_LINES} of {len(ending.lines)} lines; all of them: gcpay sim --seed {ending.seed}")
+        click.echo(
+            f"  ... the last {_LAST_LINES} of {len(ending.lines)} lines; all of them: gcpay sim --seed {ending.seed}"
+        )
     for line in ending.lines[-_LAST_LINES:]:
         click.echo(f"  {line}")
 

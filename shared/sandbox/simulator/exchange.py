@@ -55,6 +55,7 @@ class Around(Protocol):
     def now(self) -> datetime: ...
     def calls(self, where: str) -> None:
         """Before the call: the handler may end or stand still here."""
+
     def called(self, where: str) -> None:
         """After it: the other side has acted, the handler may never learn of it."""
 
@@ -210,7 +211,9 @@ class ModelExchange:
         if dice.happens(faults.reads_stale):
             seen = dice.pick(order.views)
         if dice.happens(faults.reads_thin):
-            seen = replace(seen, payout_hash=None, payin_hash=None, refund_hash=None, amount_to=None, expected_from=None)
+            seen = replace(
+                seen, payout_hash=None, payin_hash=None, refund_hash=None, amount_to=None, expected_from=None
+            )
         if dice.happens(faults.reads_strange):
             seen = replace(seen, status=dice.pick(_STRANGE_WORDS), known=None)
         return seen

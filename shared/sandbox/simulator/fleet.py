@@ -162,7 +162,9 @@ class Fleet:
             "watcher": self._watcher,
             "executor": self._executor,
         }[role](database)
-        named = {route.path: replace(route, handle=self._named(f"{role} {route.path}", route.handle)) for route in routes}
+        named = {
+            route.path: replace(route, handle=self._named(f"{role} {route.path}", route.handle)) for route in routes
+        }
         refuse = None if role == "watcher" else refusal_recorder(database)
         self.doors[role] = Doors(SERVICES[role][0], named, refuse)
 

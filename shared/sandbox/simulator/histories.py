@@ -73,7 +73,9 @@ def play(
             unsettled = settle(world)
         failure = None if unsettled is None else Failure("everything_settles", unsettled)
     except (Violation, OutsideInTransaction) as broken:
-        violation = broken if isinstance(broken, Violation) else Violation("nothing_outside_in_a_transaction", str(broken))
+        violation = (
+            broken if isinstance(broken, Violation) else Violation("nothing_outside_in_a_transaction", str(broken))
+        )
         failure, unsettled = Failure(violation.invariant, violation.detail), None
         if world is not None:
             world.tell(f"VIOLATION  {violation}")
@@ -102,7 +104,7 @@ def random_script(world: World) -> None:
         amount = Ether(dice.between(5, 40) * 10**15)
         world.after(dice.between(0, 400), lambda: world.asks_instant(1, amount))
     for at_s in range(_TICK_S, last_s, _TICK_S):
-        world.after(at_s + dice.between(0, 20), lambda: world.tick())
+        world.after(at_s + dice.between(0, 20), world.ticks)
     if dice.happens(faults.pauses_by_person):
         stage, since_s = dice.pick(("sending", "intake", "batching")), dice.between(0, last_s // 2)
         world.after(since_s, lambda: world.pause(stage, "a person looks at something"))

@@ -88,9 +88,7 @@ class Invariants:
 
     def _pays(self, batch: str, nonce: int) -> bool:
         with self._session.looking():
-            row = QUERIES.only(
-                self._session.connection, "pays_its_batch", batch_conversion_id=batch, nonce=nonce
-            )
+            row = QUERIES.only(self._session.connection, "pays_its_batch", batch_conversion_id=batch, nonce=nonce)
         return bool(row["pays"])
 
     # --- after every step that moved money ----------------------------------------------------------------------------

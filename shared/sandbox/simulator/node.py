@@ -122,7 +122,9 @@ class ModelNode:
             bar = _REPLACEMENT_PERCENT
             if one.tip_wei * 100 < known.tip_wei * bar or one.cap_wei * 100 < known.cap_wei * bar:
                 return "underpriced"
-        others = sum(other.most_wei for other in self.pool.values() if other.sender == one.sender and other is not known)
+        others = sum(
+            other.most_wei for other in self.pool.values() if other.sender == one.sender and other is not known
+        )
         if self.head.balances.get(one.sender, 0) < others + one.most_wei:
             return "poor"
         self.pool[key] = one

@@ -1,4 +1,4 @@
-"""What an order at the model exchange will come to. Drawn when it is opened, as fate is; the fleet must take it as it is."""
+"""What an order at the model exchange will come to. It is drawn when the order is opened, as fate is."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ class Profile:
     webhooks_twice: int = 0
     pauses_by_person: int = 0  # the history: sending or intake is paused for a while
 
-    faults_last_s: int = 20 * 60
+    faults_last_s: int = 15 * 60
 
     def without_faults(self) -> Profile:
         """The same shape of history with nothing going wrong."""

@@ -1,10 +1,11 @@
-"""What becomes of the model exchange's orders: deposits are seen on the chain, and payouts and refunds are made there."""
+"""What becomes of the model exchange's orders: deposits are seen on chain, payouts and refunds are made there."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 from shared.chain.address import keccak
@@ -43,7 +44,7 @@ class Progress:
             if order.status is ExchangeStatus.WAITING and order.cn_api_id not in self._waiting:
                 self._waiting[order.cn_api_id] = order
                 if order.plan.fate is Fate.EXPIRES_EARLY:
-                    self._later(_EXPIRES_EARLY_S, lambda order=order: self._expire(order))
+                    self._later(_EXPIRES_EARLY_S, partial(self._expire, order))
         for order in list(self._waiting.values()):
             for tx_hash in self.node.received.get(order.payin_address.lower(), ()):
                 found = self.node.canonical(tx_hash)
@@ -139,7 +140,14 @@ class Progress:
         order.done = True
 
     def _transact(
-        self, order: ModelOrder, what: str, to: str, value_wei: int, moves: tuple[TokenMove, ...], *, reverts: bool = False
+        self,
+        order: ModelOrder,
+        what: str,
+        to: str,
+        value_wei: int,
+        moves: tuple[TokenMove, ...],
+        *,
+        reverts: bool = False,
     ) -> str:
         tx_hash = "0x" + keccak(f"{what} of order {order.cn_api_id}".encode()).hex()
         nonce = self.node.next_nonce(self.hot_wallet)

@@ -204,13 +204,16 @@ class ModelProvider(Provider):
             self._told(f"{self.name}: has {tx_hash} ({kind or 'ok'}), its answer is lost")
             raise TimeoutError
         self._told(f"{self.name}: {tx_hash}: {kind or 'ok'}")
-        if kind is None:
-            return tx_hash
+        if kind is not None:
+            self._refuse_as(kind, sender.lower(), fields)
+        return tx_hash
+
+    def _refuse_as(self, kind: str, sender: str, fields: TransferFields) -> NoReturn:
         head = self._view[-1]
         figures = {
-            "next": head.nonces.get(sender.lower(), 0),
+            "next": head.nonces.get(sender, 0),
             "nonce": fields.nonce,
-            "balance": head.balances.get(sender.lower(), 0),
+            "balance": head.balances.get(sender, 0),
             "cost": fields.value_wei + fields.gas_limit * fields.cap_wei,
         }
         self._refuse(*refusal(self.client, kind, **figures))

@@ -107,7 +107,7 @@ def _played(made: list[Place], seeds: Iterator[int], enough: Callable[[], bool])
 
 
 def _begin_worker(queue: SimpleQueue[Place]) -> None:
-    global _session  # noqa: PLW0603 - a worker process has exactly one
+    global _session
     _open.enter_context(silence())
     _session = _open.enter_context(queue.get().session())
 

@@ -1,4 +1,4 @@
-"""One PostgreSQL connection for the whole fleet: a history is one transaction, a handler's transaction a savepoint in it.
+"""One PostgreSQL connection for the whole fleet: a history is a transaction, a handler's transaction a savepoint in it.
 
 `SimDatabase` is `shared.db.Database` to its service: the same three methods, the same errors, the rights of the
 service's own role. Rules that are checked at commit are checked at the end of each handler's transaction.
@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
-from functools import lru_cache
+from functools import cache
 from typing import Any, Final
 
 from pg8000.converters import make_params
@@ -25,15 +25,25 @@ from shared.sandbox.simulator.wire import Wire
 _CHECK_AND_KEEP: Final = "SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED; RELEASE SAVEPOINT handler"
 _KEEP: Final = "RELEASE SAVEPOINT handler"
 _TAKE_BACK: Final = "ROLLBACK TO SAVEPOINT handler; RELEASE SAVEPOINT handler"
+_SETTINGS: Final = (
+    "statement_timeout = 0",
+    "lock_timeout = 0",
+    "idle_in_transaction_session_timeout = 0",
+    "plan_cache_mode = force_generic_plan",  # no statement is planned twice
+    "track_activities = off",
+    "track_counts = off",
+    "update_process_title = off",
+    "jit = off",
+)
 _HISTORIES_UNTIL_CLEAN: Final = 20  # rows that were rolled back still lie in the tables
 _FAILED: Final = b"E"
 _TIMESTAMPTZ: Final = 1184
 _WRITES: Final = re.compile(r"\b(?:insert\s+into|update|delete\s+from)\s+([a-z_]+)", re.IGNORECASE)
 # What moves money or a state (each leaves its row in the history); a look that was put off is no reason to check.
-_MONEY_TABLES: Final = frozenset({"history", "batch_member", "slot", "attempt", "arrival", "posting"})
+_MONEY_TABLES: Final = frozenset({"history", "batch_member", "slot", "arrival", "posting"})
 
 
-@lru_cache(maxsize=None)
+@cache
 def _written_by(text: str) -> frozenset[str]:
     return frozenset(table.lower() for table in _WRITES.findall(text))
 
@@ -114,9 +124,7 @@ class Session:
     @classmethod
     def over(cls, raw: CoreConnection) -> Session:
         """A session over a superuser's connection (it takes the services' roles one after the other)."""
-        raw.execute_simple(
-            "SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0"
-        )
+        raw.execute_simple("; ".join(f"SET {setting}" for setting in _SETTINGS))
         session = cls(SimConnection(raw))
         connection = session.connection
         connection.begin("READ ONLY")

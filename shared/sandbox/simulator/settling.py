@@ -19,7 +19,8 @@ _MAY_STAY: Final = {
 }
 """The states in which something may stay: it ended, or a person must act."""
 _BEFORE_THEY_LEAVE: Final = [
-    state.value for state in (TransferState.CREATED, TransferState.APPROVED, TransferState.RESERVED, TransferState.SIGNED)
+    state.value
+    for state in (TransferState.CREATED, TransferState.APPROVED, TransferState.RESERVED, TransferState.SIGNED)
 ]
 
 
@@ -83,7 +84,9 @@ def _check_wallet(world: World, books: Any, arrivals: set[str], refunded: set[st
         found = None if order.payout_hash is None else world.node.canonical(order.payout_hash)
         if found is not None and found[1].status and order.payout_hash not in arrivals and order.owns_payout:
             unseen_units += sum(move.units for move in found[1].transaction.moves if move.to == wallet)
-    difference_wei = finalized.balances.get(wallet, 0) - unseen_wei - books["eth_wei"] + world.invariants.foreign_cost_wei()
+    difference_wei = (
+        finalized.balances.get(wallet, 0) - unseen_wei - books["eth_wei"] + world.invariants.foreign_cost_wei()
+    )
     if difference_wei:
         raise Violation("books_are_the_wallet", f"the wallet holds {Ether(difference_wei)} that nothing explains")
     difference_units = finalized.tokens.get(wallet, 0) - unseen_units - books["usdt_units"]

@@ -1,7 +1,7 @@
 """The money story of a history: who did what, when, under names that stay the same on every machine.
 
-Serial numbers, uuids and hashes become "payment 1", "batch A", "order 1", "transfer 1", "tx a" in the order in which they
-are first told of.
+Serial numbers, uuids and hashes become "payment 1", "batch A", "order 1", "tx a", in the order in which they are first
+told of.
 """
 
 from __future__ import annotations

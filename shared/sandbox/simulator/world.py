@@ -1,4 +1,4 @@
-"""One history: five real services on real SQL, and around them a chain, an exchange, a queue and people, all from a seed."""
+"""One history: the real services on real SQL, and around them a chain, an exchange, a queue and people, from a seed."""
 
 from __future__ import annotations
 
@@ -240,9 +240,7 @@ class World:
     def asks_instant(self, number: int, amount: Ether) -> None:
         """The upstream opens an order of its own and asks for it to be paid."""
         order = self.exchange.open(OrderRequest(ETH_TO_USDT, amount, FAUCET.address, FAUCET.address))
-        message = InstantPayout(
-            f"instant-{number}", order.cn_api_id, "eth", "eth", amount.wei, order.payin_address
-        )
+        message = InstantPayout(f"instant-{number}", order.cn_api_id, "eth", "eth", amount.wei, order.payin_address)
         token = seal(UPSTREAM_TO_CONDUCTOR, message, KEYRING, self._ids.uuid().bytes, self.now)
         body = json.dumps({"token": token}).encode()
         self.tell(f"the upstream asks for order {order.cn_api_id} over {amount} to be paid")
@@ -252,6 +250,10 @@ class World:
     def tick(self) -> Heard | None:
         """Cloud Scheduler asks whether it is time for a batch."""
         return self.call("batcher", Call("/check-threshold", b"", SCHEDULER, self._trace()))
+
+    def ticks(self) -> None:
+        """As `tick`, for the agenda: Cloud Scheduler does not wait for what the answer says."""
+        self.tick()
 
     def sweep(self) -> None:
         """Cloud Scheduler asks every service to look for what was lost."""

@@ -100,7 +100,7 @@ class ModelChain:
     def __init__(self) -> None:
         self._now = START
         faults = Faults(Profile())
-        rich = {address: 10**24 for address in (HOST_WALLET.address, EXCHANGE_WALLET.address)}
+        rich = dict.fromkeys((HOST_WALLET.address, EXCHANGE_WALLET.address), 10**24)
         self._node = ModelNode(faults, Dice(0, "node"), START, FINALITY, rich, rich, lambda _: None)
         self.token = "0xdAC17F958D2ee523a2206206994597C13D831ec7"
         self.feed = "0x5f4eC3Df9cbd43714FE2740f5E3616155c5b8419"

@@ -1,4 +1,4 @@
-"""What the fleet relies on of a chain: one suite on a real EVM and on the simulator's model, through the real client."""
+"""What the fleet relies on of a chain: one suite on a real EVM and on the model, both through the real client."""
 
 from __future__ import annotations
 
@@ -192,9 +192,7 @@ def test_an_address_that_refuses_ether_is_told_before_and_proved_after(world: Ch
     first = world.chain.agreed_finalized()
     nonce = world.chain.nonce_at(SIGNER.address, first)
     fees = world.chain.fees(500 * 10**9)
-    forced = SIGNER.sign(
-        TransferFields(CHAIN_ID, nonce, world.refuses_ether, 5, 100_000, fees.tip_wei, fees.cap_wei)
-    )
+    forced = SIGNER.sign(TransferFields(CHAIN_ID, nonce, world.refuses_ether, 5, 100_000, fees.tip_wei, fees.cap_wei))
     world.chain.send_raw(forced.raw)
     finalize(world)
     final = world.chain.final_consumer(SIGNER.address, nonce, [forced.hash], first.number)

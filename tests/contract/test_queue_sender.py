@@ -1,4 +1,4 @@
-"""The port that makes tasks: one suite on the fake, and on Google's own client against the sandbox's task service."""
+"""The port that makes tasks: one suite on the fake, on the simulator's model, and on Google's own client."""
 
 import json
 import socket
@@ -15,6 +15,9 @@ from shared.lifecycle.reactions import Broken, Unknown
 from shared.queue import AlreadyExists, CloudTasksSender, Made, QueueUnusable, TaskSender, TaskUnclear
 from shared.queue.cloud_tasks import DISPATCH_DEADLINE
 from shared.sandbox.fakes import FakeTask, FakeTaskSender
+from shared.sandbox.simulator.dice import Dice
+from shared.sandbox.simulator.profile import Faults, Profile
+from shared.sandbox.simulator.queue import ModelQueue
 from shared.sandbox.tasks.faults import Fault, FaultKind
 from shared.sandbox.tasks.service import TaskService
 from shared.telemetry import trace_of
@@ -24,7 +27,8 @@ QUEUE = "gchostpay1-response-queue"
 IDENTITY = "watcher@project.example"
 URL = "https://conductor.example"
 TRACE = "ab" * 16
-LATER = datetime.now(UTC).replace(microsecond=0) + timedelta(days=1)
+NOW = datetime.now(UTC).replace(microsecond=0)
+LATER = NOW + timedelta(days=1)
 
 
 class World(Protocol):
@@ -51,6 +55,47 @@ class FakeWorld:
 
     def lose_answers(self) -> None:
         self._fake.lose_answers()
+
+
+class NothingAround:
+    """The world around the model queue: time stands still, nobody is interrupted."""
+
+    now = NOW
+
+    def calls(self, where: str) -> None:
+        """Nothing happens before a call."""
+
+    def called(self, where: str) -> None:
+        """Nothing happens after it."""
+
+
+class ModelWorld:
+    def __init__(self) -> None:
+        self.sender = model = ModelQueue(
+            Faults(Profile()), Dice(0, "queue"), NothingAround(), lambda *_: None, lambda _: 200, lambda _: None
+        )
+        self._model = model
+        model.missing.add("no-such-queue")
+
+    def made(self) -> list[FakeTask]:
+        return [
+            FakeTask(
+                task.name,
+                task.queue,
+                task.url,
+                task.body,
+                task.due if task.timer else None,
+                task.audience,
+                task.trace,
+            )
+            for task in self._model.waiting.values()
+        ]
+
+    def be_away(self) -> None:
+        self._model.lost_answers.append(False)
+
+    def lose_answers(self) -> None:
+        self._model.lost_answers.append(True)
 
 
 class NoTokens:
@@ -101,10 +146,12 @@ def real() -> Iterator[RealWorld]:
         sender.close()
 
 
-@pytest.fixture(params=["the fake", "the genuine client"])
+@pytest.fixture(params=["the fake", "the model", "the genuine client"])
 def world(request: pytest.FixtureRequest) -> World:
     if request.param == "the fake":
         return FakeWorld()
+    if request.param == "the model":
+        return ModelWorld()
     real: RealWorld = request.getfixturevalue("real")
     return real
 

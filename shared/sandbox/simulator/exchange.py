@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Final, Protocol
 
-from shared.chain.address import keccak, to_checksum
+from shared.chain.address import is_address, keccak, to_checksum
 from shared.exchange import (
     Created,
     Creation,
@@ -31,7 +33,7 @@ from shared.exchange import (
 )
 from shared.money import Ether, Price, Tether
 from shared.sandbox.simulator.dice import Dice
-from shared.sandbox.simulator.order_plans import Plan
+from shared.sandbox.simulator.order_plans import Fate, Plan
 from shared.sandbox.simulator.profile import Faults
 
 USDT_PER_ETH: Final = 2_500
@@ -46,6 +48,17 @@ _REFUSALS: Final = (
     RefusalKind.RATE_LIMITED,
     RefusalKind.TOO_SMALL,
 )
+
+
+class Lost(StrEnum):
+    """How an answer to a creation is lost."""
+
+    NO_CONNECTION = "no connection"
+    BEFORE_IT_IS_OPENED = "before it is opened"
+    AFTER_IT_IS_OPENED = "after it is opened"
+
+
+_LOST: Final = ((Lost.NO_CONNECTION, 3), (Lost.BEFORE_IT_IS_OPENED, 4), (Lost.AFTER_IT_IS_OPENED, 3))
 
 
 class Around(Protocol):
@@ -123,6 +136,8 @@ class ModelExchange:
         self._told = told
         self._label = label
         self.orders: dict[str, ModelOrder] = {}
+        self.fates: deque[Fate] = deque()  # of the next orders, for a script; chance decides when it is empty
+        self.lost_answers: deque[Lost] = deque()  # to the next creations, for a script
 
     # --- the port -----------------------------------------------------------------------------------------------------
 
@@ -132,6 +147,8 @@ class ModelExchange:
 
     def estimate(self, pair: Pair, amount: Ether) -> Quote:
         self._ask("a quote")
+        if amount < _MINIMUM:
+            raise QuoteRefused("a quote", RefusalKind.TOO_SMALL, "below the minimum of the model exchange")
         expected = self._expected(amount)
         return Quote(pair, amount, expected, expected.short_text(), None)
 
@@ -162,7 +179,7 @@ class ModelExchange:
             request=request,
             expected=self._expected(request.amount),
             opened_at=self._around.now,
-            plan=Plan.drawn(self._dice, self._faults.now.orders_unusual),
+            plan=self._plan(),
         )
         self.orders[order.cn_api_id] = order
         self._told(f"the exchange opens order {order.cn_api_id} over {request.amount} for {order.payin_address}")
@@ -170,27 +187,43 @@ class ModelExchange:
 
     # --- inside -------------------------------------------------------------------------------------------------------
 
+    def _plan(self) -> Plan:
+        drawn = Plan.drawn(self._dice, self._faults.now.orders_unusual)
+        return replace(drawn, fate=self.fates.popleft()) if self.fates else drawn
+
     def _create(self, request: OrderRequest) -> Creation:
+        if request.amount < _MINIMUM:
+            return RefusedByExchange(RefusalKind.OUT_OF_RANGE, "below the minimum of the model exchange")
+        if not is_address(request.payout_address):
+            return RefusedByExchange(RefusalKind.BAD_PAYOUT_ADDRESS, "no address")
+        if not is_address(request.refund_address):
+            return RefusedByExchange(RefusalKind.BAD_REFUND_ADDRESS, "no address")
         if self._dice.happens(self._faults.now.creations_refused):
             kind = self._dice.pick(_REFUSALS)
             self._told(f"the exchange refuses an order: {kind}")
             return RefusedByExchange(kind, "refused by the model exchange")
+        if self.lost_answers:
+            return self._lose_answer(request, self.lost_answers.popleft())
         if self._dice.happens(self._faults.now.creations_unclear):
-            if self._dice.happens(300):
-                self._told("no connection to the exchange")
-                return Unclear("no connection", maybe_created=False)
-            if self._dice.happens(500):
-                order = self.open(request)
-                self._told(f"and its answer about order {order.cn_api_id} is lost")
-            else:
-                self._told("the exchange is asked for an order, opens none and does not answer")
-            return Unclear("the answer was lost", maybe_created=True)
+            return self._lose_answer(request, self._dice.weighted(_LOST))
         order = self.open(request)
         if self._dice.happens(self._faults.now.creations_wrong):
             self._told(f"and answers another amount for order {order.cn_api_id}")
             answered = (request.amount + request.amount).short_text()
             return OrderMismatch(order.cn_api_id, (Mismatch("fromAmount", request.amount.short_text(), answered),))
         return Created(Order(order.cn_api_id, order.payin_address, request.amount, order.expected.short_text()))
+
+    def _lose_answer(self, request: OrderRequest, how: Lost) -> Unclear:
+        match how:
+            case Lost.NO_CONNECTION:
+                self._told("no connection to the exchange")
+                return Unclear("no connection", maybe_created=False)
+            case Lost.BEFORE_IT_IS_OPENED:
+                self._told("the exchange is asked for an order, opens none and does not answer")
+            case Lost.AFTER_IT_IS_OPENED:
+                order = self.open(request)
+                self._told(f"and its answer about order {order.cn_api_id} is lost")
+        return Unclear("the answer was lost", maybe_created=True)
 
     def _read(self, cn_api_id: str) -> Reading:
         order = self.orders.get(cn_api_id)

@@ -59,8 +59,12 @@ def play(
     crash_at: Collection[int] = (),
     listening: bool = False,
     history: History | None = None,
+    prepare: Callable[[World], None] = lambda _: None,
 ) -> Ending:
-    """Plays one history and takes it back. Nothing of it stays in the database. Equal arguments, equal endings."""
+    """Plays one history and takes it back. Nothing of it stays in the database. Equal arguments, equal endings.
+
+    `prepare` is given the world before anything happens in it.
+    """
     if history is not None:
         seed, profile = history.seed, profile or history.profile
     session.begin_history()
@@ -68,6 +72,7 @@ def play(
     world: World | None = None
     try:
         world = World.build(session, seed, profile, replace=replaced, crash_at=crash_at, listening=listening)
+        prepare(world)
         with attributes_replaced(world, replaced):
             (history.script if history else random_script)(world)
             unsettled = settle(world)

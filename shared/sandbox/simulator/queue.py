@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from shared.queue import AlreadyExists, Made, TaskNotMade, TaskUnclear
+from shared.queue import AlreadyExists, Made, QueueUnusable, TaskNotMade, TaskUnclear
 from shared.sandbox.simulator.dice import Dice
 from shared.sandbox.simulator.exchange import Around
 from shared.sandbox.simulator.profile import Faults
@@ -29,6 +30,7 @@ class ModelTask:
     queue: str
     url: str
     body: bytes
+    audience: str
     trace: str
     due: datetime
     first_due: datetime
@@ -58,6 +60,8 @@ class ModelQueue:
         self._names: dict[tuple[str, str], datetime | None] = {}  # None: it is in the queue
         self._numbers = 0
         self.waiting: dict[int, ModelTask] = {}
+        self.missing: set[str] = set()  # queues that do not exist
+        self.lost_answers: deque[bool] = deque()  # to the next creations, for a script: was the task made?
 
     # --- the port -----------------------------------------------------------------------------------------------------
 
@@ -74,34 +78,50 @@ class ModelQueue:
     ) -> Made | AlreadyExists:
         """As the port says."""
         self._around.calls("the queue for a task")
-        answer = self._create(name, queue, url, body, schedule_at, trace)
+        answer = self._create(name, queue, url, body, schedule_at, audience, trace)
         self._around.called("the queue for a task")
         return answer
 
     def _create(
-        self, name: str, queue: str, url: str, body: bytes, schedule_at: datetime | None, trace: str
+        self,
+        name: str,
+        queue: str,
+        url: str,
+        body: bytes,
+        schedule_at: datetime | None,
+        audience: str,
+        trace: str,
     ) -> Made | AlreadyExists:
-        faults, dice = self._faults.now, self._dice
-        if dice.happens(faults.tasks_not_made):
+        if queue in self.missing:
+            raise QueueUnusable(f"Queue {queue} does not take our task: NotFound.")
+        if self._dice.happens(self._faults.now.tasks_not_made):
             self._told("the queue takes no task now")
             raise TaskNotMade("The task service took no task now.")
-        unclear = dice.happens(faults.tasks_unclear)
-        if unclear and dice.happens(500):
+        unclear, made = self._loses_answer()
+        if not made:
             self._told("the queue makes no task and does not answer")
             raise TaskUnclear("The task service did not say whether the task was made.")
         known = self._is_taken(queue, name)
         if not known:
-            self._make(name, queue, url, body, schedule_at, trace)
+            self._make(name, queue, url, body, schedule_at, audience, trace)
         if unclear:
             self._told("the queue has the task, its answer is lost")
             raise TaskUnclear("The task service did not say whether the task was made.")
         return AlreadyExists() if known else Made()
 
+    def _loses_answer(self) -> tuple[bool, bool]:
+        """Whether the answer is lost, and whether the task is made all the same."""
+        if self.lost_answers:
+            return True, self.lost_answers.popleft()
+        if self._dice.happens(self._faults.now.tasks_unclear):
+            return True, self._dice.happens(500)
+        return False, True
+
     # --- what others do here ------------------------------------------------------------------------------------------
 
     def put_direct(self, name: str, queue: str, url: str, body: bytes, trace: str) -> None:
         """A task of somebody else: the upstream's own, which is made for certain."""
-        self._make(name, queue, url, body, None, trace)
+        self._make(name, queue, url, body, None, url, trace)
 
     def purge(self) -> None:
         """Throws every task away; their names stay blocked."""
@@ -119,7 +139,16 @@ class ModelQueue:
         until = self._names.get((queue, name), self._around.now)
         return until is None or until > self._around.now
 
-    def _make(self, name: str, queue: str, url: str, body: bytes, schedule_at: datetime | None, trace: str) -> None:
+    def _make(
+        self,
+        name: str,
+        queue: str,
+        url: str,
+        body: bytes,
+        schedule_at: datetime | None,
+        audience: str,
+        trace: str,
+    ) -> None:
         now = self._around.now
         self._names[queue, name] = None
         if self._dice.happens(self._faults.now.tasks_lost):
@@ -128,7 +157,7 @@ class ModelQueue:
             return
         due = max(schedule_at or now, now)
         self._numbers += 1
-        task = ModelTask(self._numbers, name, queue, url, body, trace, due, due, timer=due > now)
+        task = ModelTask(self._numbers, name, queue, url, body, audience, trace, due, due, timer=due > now)
         self.waiting[task.number] = task
         self._schedule(task, due)
 

@@ -97,8 +97,9 @@ def _check_wallet(world: World, books: Any, arrivals: set[str], refunded: set[st
 def _why_order_waits(world: World, order: ModelOrder, row: Any) -> str | None:
     """What a paid order must still come to; an order that nobody paid may stay as it is."""
     if order.deposit_hash is None:
-        found = [one for one in world.node.received.get(order.payin_address.lower(), ()) if world.node.canonical(one)]
-        return "its deposit is on its way" if found else None
+        found = [world.node.canonical(one) for one in world.node.received.get(order.payin_address.lower(), ())]
+        arrives = any(place is not None and place[1].status for place in found)
+        return "its deposit is on its way" if arrives else None
     if row is None:
         raise Violation("only_adopted_orders_are_paid", f"order {order.cn_api_id} is paid and in no row")
     if not order.done:

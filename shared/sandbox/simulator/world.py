@@ -54,6 +54,7 @@ HOT_WALLET: Final = EXCHANGE_WALLET.address.lower()
 _MINUTE: Final = timedelta(minutes=1)
 _TEN_MINUTES: Final = timedelta(minutes=10)
 _MOST_STEPS_AT_ONCE: Final = 300
+_FAULT_OF_OURS: Final = 500
 _RICH: Final = 10**24
 _PACES: Final = (
     (timedelta(hours=1), 3_600),
@@ -395,7 +396,8 @@ class World:
 
     def _judge(self, role: str, call: Call, heard: Heard) -> None:
         error = heard.error
-        if isinstance(error, Broken) or (error is not None and not isinstance(error, Reaction)):
+        broken = isinstance(error, Broken) or (error is not None and not isinstance(error, Reaction))
+        if broken or heard.status == _FAULT_OF_OURS:
             raise Violation("no_handler_breaks", f"{role} {call.path}: {type(error).__name__}: {error}") from error
         if error is not None:
             self.tell(f"{role} {call.path} answers {heard.status}: {error}")

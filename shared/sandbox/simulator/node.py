@@ -72,6 +72,7 @@ class ModelNode:
         missed = (now - self.head.at) // _BLOCK
         if missed < 2:
             return
+        self._move_fees(now)
         for slot in range(min(missed, _SLOTS_AFTER_A_GAP) - 1, -1, -1):
             self._append(now - _BLOCK * slot)
 

@@ -75,7 +75,7 @@ def play(
         prepare(world)
         with attributes_replaced(world, replaced):
             (history.script if history else random_script)(world)
-            unsettled = settle(world)
+            unsettled = settle(world, settles_within)
         failure = None if unsettled is None else Failure("everything_settles", unsettled)
     except (Violation, OutsideInTransaction) as broken:
         violation = (
@@ -120,7 +120,7 @@ def random_script(world: World) -> None:
     world.run_until(START + timedelta(seconds=last_s))
 
 
-def settle(world: World) -> str | None:
+def settle(world: World, within: timedelta = SETTLES_WITHIN) -> str | None:
     """Faults stop; everything must come to its end within a bounded time. What did not, else None."""
     world.tell("from here on nothing goes wrong any more")
     world.faults.stop()
@@ -128,7 +128,7 @@ def settle(world: World) -> str | None:
         world.resume(stage)
     if world.is_poor:
         world.top_up(_TOP_UP)
-    deadline = world.now + SETTLES_WITHIN
+    deadline = world.now + within
     next_tick = world.now
     unsettled: str | None = "nothing was tried"
     while world.now < deadline and not (world.idle > _GIVEN_UP_AFTER and world.queue.only_timers()):

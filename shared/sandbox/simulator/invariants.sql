@@ -68,11 +68,12 @@ SELECT tx_hash, log_index, usdt_units, to_address, token_contract
  ORDER BY recorded_at, tx_hash, log_index;
 
 -- name: pays_its_batch(batch_conversion_id, nonce)
--- Whether this nonce of a batch may still move, or has moved, its ETH: only proof to the contrary lets another be paid.
-SELECT EXISTS (
+-- Whether this nonce, with which the batch's bytes left, may still move its ETH, or has: only proof to the contrary, a
+-- slot that ended without effect, lets another be paid. A nonce that the rows have forgotten proves nothing.
+SELECT NOT EXISTS (
     SELECT 1 FROM slot s JOIN transfer t USING (unique_id)
      WHERE t.batch_conversion_id = :batch_conversion_id::uuid AND s.nonce = :nonce
-       AND (s.outcome IS NULL OR s.outcome = 'settled')
+       AND s.outcome IN ('reverted', 'cancelled', 'foreign')
 ) AS pays;
 
 -- name: attempt_that_leaves(tx_hash)

@@ -60,6 +60,7 @@ def play(
     listening: bool = False,
     history: History | None = None,
     prepare: Callable[[World], None] = lambda _: None,
+    settles_within: timedelta = SETTLES_WITHIN,
 ) -> Ending:
     """Plays one history and takes it back. Nothing of it stays in the database. Equal arguments, equal endings.
 

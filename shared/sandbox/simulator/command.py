@@ -15,8 +15,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from shared.ops.exits import Exit
 from shared.sandbox.simulator.histories import Ending, play
 from shared.sandbox.simulator.place import places
-from shared.sandbox.simulator.runner import WORKERS, Result, run_seeds
+from shared.sandbox.simulator.runner import Result, run_seeds
 from shared.sandbox.simulator.silence import silence
+from shared.sandbox.simulator.workers import WORKERS
 
 _TOLD_FAILURES: Final = 3
 _LAST_LINES: Final = 30

@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from contextlib import ExitStack
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
-from multiprocessing import get_context
-from multiprocessing.queues import SimpleQueue
 from typing import Final
 
 from shared.sandbox.simulator.histories import Ending, play
-from shared.sandbox.simulator.place import Place, places
 from shared.sandbox.simulator.session import Session
-from shared.sandbox.simulator.silence import silence
+from shared.sandbox.simulator.workers import WORKERS, spread
 
-WORKERS: Final = max(1, min(8, os.cpu_count() or 1))
-_CHUNK: Final = 8  # seeds that a worker takes at a time
-_WAITING_CHUNKS: Final = 2  # per worker: enough that nobody waits, few enough that a stop is quick
-
-_session: Session | None = None  # of a worker process
-_open = ExitStack()
+_HANDFUL: Final = 8  # seeds that a worker takes at a time
 
 
 @dataclass
@@ -74,45 +64,24 @@ def run_seeds(
     `until_failure` stops at the first failure; then `seeds` may be endless.
     """
     result = Result()
-    with places(workers) as made:
+    handfuls = spread(play_all, _handfuls(iter(seeds)), workers=workers)
+    with closing(handfuls):
         started_s = time.monotonic()
-        for endings in _played(made, iter(seeds), lambda: until_failure and bool(result.failures)):
+        for endings in handfuls:
             for ending in endings:
                 result.add(ending)
             result.seconds_s = time.monotonic() - started_s
             heard(result)
+            if until_failure and result.failures:
+                break
     return result
 
 
-def _played(made: list[Place], seeds: Iterator[int], enough: Callable[[], bool]) -> Iterator[list[Ending]]:
-    context = get_context("spawn")  # a fork would share connections
-    queue: SimpleQueue[Place] = context.SimpleQueue()
-    for place in made:
-        queue.put(place)
-    with ProcessPoolExecutor(len(made), mp_context=context, initializer=_begin_worker, initargs=(queue,)) as pool:
-        running: set[Future[list[Ending]]] = set()
-        more = True
-        while more or running:
-            while more and len(running) < _WAITING_CHUNKS * len(made):
-                chunk = list(islice(seeds, _CHUNK))
-                more = bool(chunk) and not enough()
-                if more:
-                    running.add(pool.submit(play_all, chunk))
-            if running:
-                done, running = wait(running, return_when=FIRST_COMPLETED)
-                for future in done:
-                    yield future.result()
-            if enough():
-                more = False
+def play_all(session: Session, seeds: list[int]) -> list[Ending]:
+    """Plays some seeds, in a worker process."""
+    return [play(session, seed) for seed in seeds]
 
 
-def _begin_worker(queue: SimpleQueue[Place]) -> None:
-    global _session
-    _open.enter_context(silence())
-    _session = _open.enter_context(queue.get().session())
-
-
-def play_all(seeds: list[int]) -> list[Ending]:
-    """Plays some seeds in this worker process."""
-    assert _session is not None, "the worker was begun"
-    return [play(_session, seed) for seed in seeds]
+def _handfuls(seeds: Iterator[int]) -> Iterator[list[int]]:
+    while handful := list(islice(seeds, _HANDFUL)):
+        yield handful

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from datetime import timedelta
-from multiprocessing import get_context
-from multiprocessing.queues import SimpleQueue
 from typing import Final
 
-from shared.sandbox.simulator import runner
 from shared.sandbox.simulator.histories import play
 from shared.sandbox.simulator.mutants.listed import mutant_named
 from shared.sandbox.simulator.mutants.mutant import Mutant
 from shared.sandbox.simulator.named import history_named
-from shared.sandbox.simulator.place import Place, places
 from shared.sandbox.simulator.session import Session
+from shared.sandbox.simulator.workers import WORKERS, spread
 
 SEEDS: Final = 100
 _SETTLES_WITHIN: Final = timedelta(hours=8)  # no mutant's profile has tasks that are late by a day
@@ -58,26 +54,16 @@ def notice(session: Session, mutant: Mutant, *, seeds: int = SEEDS) -> Noticed:
 
 
 def run_mutants(
-    mutants: Sequence[Mutant], *, workers: int = runner.WORKERS, heard: Callable[[Noticed], None] = lambda _: None
+    mutants: Sequence[Mutant], *, workers: int = WORKERS, heard: Callable[[Noticed], None] = lambda _: None
 ) -> list[Noticed]:
     """Every mutant, in the order given, played on all cores. `heard` is told of each as it is done."""
-    context = get_context("spawn")  # a fork would share connections
-    with places(workers) as made:
-        queue: SimpleQueue[Place] = context.SimpleQueue()
-        for place in made:
-            queue.put(place)
-        begin = runner._begin_worker  # noqa: SLF001 - the same workers, playing something else
-        with ProcessPoolExecutor(workers, mp_context=context, initializer=begin, initargs=(queue,)) as pool:
-            done: dict[str, Noticed] = {}
-            for future in as_completed([pool.submit(notice_named, mutant.name) for mutant in mutants]):
-                noticed = future.result()
-                done[noticed.name] = noticed
-                heard(noticed)
+    done: dict[str, Noticed] = {}
+    for noticed in spread(notice_named, [mutant.name for mutant in mutants], workers=workers):
+        done[noticed.name] = noticed
+        heard(noticed)
     return [done[mutant.name] for mutant in mutants]
 
 
-def notice_named(name: str) -> Noticed:
-    """The same in this worker process."""
-    session = runner._session  # noqa: SLF001 - of this worker, set when it began
-    assert session is not None, "the worker was begun"
+def notice_named(session: Session, name: str) -> Noticed:
+    """The same in a worker process."""
     return notice(session, mutant_named(name))

@@ -60,8 +60,8 @@ class ModelNode:
 
     @property
     def busy(self) -> bool:
-        """Whether somebody waits for a block."""
-        return self.head.at < self.busy_until
+        """Whether somebody waits for a block: a transaction for its first, or for the one that makes it final."""
+        return bool(self.pool) or self.head.at < self.busy_until
 
     def keep_busy(self, now: datetime) -> None:
         """Blocks come without a gap until what happens now is final, even if two of them are replaced."""
@@ -184,6 +184,7 @@ class ModelNode:
                 if one.tx_hash not in self.places:
                     self.received.setdefault(one.to, []).append(one.tx_hash)
                 self.places.setdefault(one.tx_hash, []).append((block, mined))
+                self.keep_busy(block.at)
                 self._told(f"block {block.number} has {one.tx_hash}" + ("" if mined.status else ", which reverts"))
 
     def _evict(self) -> None:

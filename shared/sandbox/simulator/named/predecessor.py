@@ -187,10 +187,9 @@ def l_36(world: World) -> None:
 
     The base fee is five times as high for an hour, right after the broadcast. The fee follows, the nonce does not.
     """
+    when_first(world, lambda: has_bytes(world), lambda: fees_are(world, 700))
     a_batch(world)
-    until(world, lambda: has_bytes(world), "its bytes are stored")
-    fees_are(world, 700)
-    world.after(int((world.now - _start(world)).total_seconds()) + HOUR_S, lambda: fees_are(world, 100))
+    world.after(HOUR_S, lambda: fees_are(world, 100))
     world.asks_instant(1, Ether.parse("0.01"))
     until_completed(world)
     caps = [int(row["cap_wei"]) for row in rows(world, "select cap_wei from attempt where nonce = 0 order by seq")]
@@ -202,9 +201,8 @@ def l_36(world: World) -> None:
 
 def l_36_at_the_ceiling(world: World) -> None:
     """L-36, at the ceiling: the fee follows no further; a person is told, and there is no new nonce."""
+    when_first(world, lambda: has_bytes(world), lambda: fees_are(world, 4_000))
     a_batch(world)
-    until(world, lambda: has_bytes(world), "its bytes are stored")
-    fees_are(world, 4_000)
     world.run_for(HOUR_S)
     told = [row["kind"] for row in rows(world, "select kind from alert")]
     must("attempt_at_ceiling" in told, f"a person was told {told}")
@@ -307,7 +305,3 @@ def _answers_misleadingly(world: World, provider: Any) -> None:
         raise Web3RPCError(text, rpc_response={"jsonrpc": "2.0", "id": 1, "error": {"code": code, "message": text}})
 
     provider.send_raw = send_raw
-
-
-def _start(world: World) -> Any:
-    return world.story._start  # noqa: SLF001 - when the history began

@@ -31,6 +31,7 @@ from shared.sandbox.simulator.named.scenes import (
     three_payments,
     until,
     until_completed,
+    when_first,
 )
 from shared.sandbox.simulator.world import World
 
@@ -76,7 +77,7 @@ def oz_836(world: World) -> None:
     """
     world.start_clockwork()
     for step in range(1, _STEPS + 1):
-        stands_still_once(world, "executor", _step_with_an_approved(world, step), 100)
+        stands_still_once(world, "executor", _step_with_an_approved(world, step), 200)
         world.asks_instant(step, Ether(step * 10**15))
         until(world, lambda step=step: states(world, "transfer") == ["settled"] * step, "it is settled")  # type: ignore[misc]
     paid_once(world, times=_STEPS)
@@ -161,9 +162,8 @@ def orchestrate_42(world: World) -> None:
 
     The base fee leaves the first bytes behind. The dearer ones have the same nonce, receiver and value.
     """
+    when_first(world, lambda: has_bytes(world), lambda: fees_are(world, 1_000))
     a_batch(world)
-    until(world, lambda: has_bytes(world), "its bytes are stored")
-    fees_are(world, 1_000)
     until(world, lambda: number(world, "select count(*) from attempt") >= 2, "a dearer attempt is stored")
     must(number(world, "select count(distinct nonce) from attempt") == 1, "the dearer attempt has another nonce")
     until_completed(world)
@@ -175,9 +175,8 @@ def firefly_lost_hash(world: World) -> None:
 
     The dearer bytes reach nobody, the fee falls, and a block takes the first ones.
     """
+    when_first(world, lambda: has_bytes(world), lambda: fees_are(world, 1_000))
     a_batch(world)
-    until(world, lambda: has_bytes(world), "its bytes are stored")
-    fees_are(world, 1_000)
     until(world, lambda: is_out(world), "its bytes are out")
     fault(world, sends_lost=1000)
     out = "select count(*) from attempt where first_send_started_at is not null"

@@ -53,8 +53,10 @@ def test_a_token_route_names_the_messages_and_edges_that_it_takes() -> None:
     post = operation(openapi_document([described(route)]), "/GCHostPay1/")
     schema = post["requestBody"]["content"]["application/json"]["schema"]
     assert schema["required"] == ["token"]
+    kinds = " or ".join(kind.__name__ for edge in route.edges for kind in edge.messages)
+    assert kinds.startswith("InstantPayout or PayBatch")
     assert schema["properties"]["token"]["description"] == (
-        "A sealed InstantPayout or PayBatch; accepted from upstream>conductor:/, batcher>conductor:/."
+        f"A sealed {kinds}; accepted from upstream>conductor:/, batcher>conductor:/."
     )
     assert {"$ref": "#/components/schemas/Refused"} in post["responses"]["200"]["content"]["application/json"][
         "schema"

@@ -164,8 +164,9 @@ def check(fix: bool) -> None:
 )
 @click.option("--seed", type=click.IntRange(0), metavar="K", help="Replay one seed and print its money story.")
 @click.option("--until-failure", is_flag=True, help="Go on from seed 0 until a history fails.")
+@click.option("--mutants", is_flag=True, help="Take one mechanism out at a time; each must be noticed. Exit 1 if not.")
 @click.option("--json", "as_json", is_flag=True, help="Only JSON on standard output.")
-def sim(seeds: int, seed: int | None, until_failure: bool, as_json: bool) -> None:
+def sim(seeds: int, seed: int | None, until_failure: bool, mutants: bool, as_json: bool) -> None:
     """Play whole histories of the fleet with everything going wrong, each from a seed, and check every promise.
 
     The five services' own handlers on real SQL; chain, exchange and queue are models that lose, delay, repeat and lie.
@@ -174,6 +175,10 @@ def sim(seeds: int, seed: int | None, until_failure: bool, as_json: bool) -> Non
     _require_sandbox("sim")
     from shared.sandbox.simulator.command import run_many, run_one
 
+    if mutants:
+        from shared.sandbox.simulator.mutants.verb import run_every_mutant
+
+        sys.exit(run_every_mutant(as_json=as_json))
     if seed is not None:
         sys.exit(run_one(seed, as_json=as_json))
     sys.exit(run_many(seeds, until_failure=until_failure, as_json=as_json))

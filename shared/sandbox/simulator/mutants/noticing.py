@@ -15,7 +15,7 @@ from shared.sandbox.simulator.session import Session
 from shared.sandbox.simulator.workers import WORKERS, spread
 
 SEEDS: Final = 100
-_SETTLES_WITHIN: Final = timedelta(hours=8)  # no mutant's profile has tasks that are late by a day
+_SETTLES_WITHIN: Final = timedelta(hours=3)  # no mutant's profile has late tasks or unusual orders
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,14 @@ def _careless(world: Any, _made: Any) -> Any:
     return ModelSigner(the_signer(), world)
 
 
+# A signer that remembers nothing, and no archive that compares bytes with their order: so the bytes really leave.
+_NOBODY_COMPARES: Final = {
+    "executor.signer": _careless,
+    "GCHostPay3.send:keep_copies": lambda _world, _real: lambda *_: {},
+    "GCHostPay3.send:note_copy": lambda _world, _real: lambda *_: True,
+}
+
+
 def _cancel_without_asking(_world: Any, _real: Any) -> Any:
     """A cancel as soon as bytes are out, which nobody asked for and nothing has registered."""
 
@@ -97,15 +105,15 @@ MUTANTS: Final = (
         _OUTBID,
     ),
     Mutant(
-        "bump_with_another_value_and_a_careless_signer",
-        "every attempt of a nonce has the same value, though the signer would sign anything",
-        {"GCHostPay3.bump:fields_of": _one_wei_less, "executor.signer": _careless},
+        "bump_with_another_value_that_nobody_compares",
+        "every attempt of a nonce has the same value; neither signer nor archive compares",
+        {"GCHostPay3.bump:fields_of": _one_wei_less, **_NOBODY_COMPARES},
         _OUTBID,
     ),
     Mutant(
-        "bump_to_another_address_and_a_careless_signer",
-        "every attempt of a nonce has the same receiver, though the signer would sign anything",
-        {"GCHostPay3.bump:fields_of": _to_another_address, "executor.signer": _careless},
+        "bump_to_another_address_that_nobody_compares",
+        "every attempt of a nonce has the same receiver; neither signer nor archive compares",
+        {"GCHostPay3.bump:fields_of": _to_another_address, **_NOBODY_COMPARES},
         _OUTBID,
     ),
     Mutant(

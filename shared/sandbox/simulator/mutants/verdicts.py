@@ -139,7 +139,8 @@ MUTANTS: Final = (
         "only_the_newest_hash_is_ours",
         "every hash that ever left is watched (FireFly's lost hash)",
         {"GCHostPay3.settle:_judge": _only_the_newest},
-        Profile(fee_spikes=60, blocks_pass_over=850, sends_lost=600),
+        history="FireFly's lost hash",
+        masked_by="older bytes seldom win over dearer ones that are out as well",
     ),
     Mutant(
         "lost_inclusion_is_ignored",

@@ -73,6 +73,16 @@ class Around(Protocol):
         """After it: the other side has acted, the handler may never learn of it."""
 
 
+class RefusingAddress(Protocol):
+    """Tells the chain of an address that takes no ETH."""
+
+    def __call__(self, address: str, *, surprising: bool) -> None: ...
+
+
+def _nowhere(address: str, *, surprising: bool) -> None:
+    """No chain is told."""
+
+
 @dataclass
 class ModelOrder:
     """An order as the exchange knows it. `views` are what it showed before, for answers that lag."""
@@ -135,6 +145,7 @@ class ModelExchange:
         self._around = around
         self._told = told
         self._label = label
+        self.refusing_address: RefusingAddress = _nowhere
         self.orders: dict[str, ModelOrder] = {}
         self.fates: deque[Fate] = deque()  # of the next orders, for a script; chance decides when it is empty
         self.lost_answers: deque[Lost] = deque()  # to the next creations, for a script
@@ -182,6 +193,9 @@ class ModelExchange:
             plan=self._plan(),
         )
         self.orders[order.cn_api_id] = order
+        if self._dice.happens(self._faults.now.deposits_refused):
+            self._told(f"the address of order {order.cn_api_id} takes no ETH")
+            self.refusing_address(order.payin_address.lower(), surprising=self._dice.happens(500))
         self._told(f"the exchange opens order {order.cn_api_id} over {request.amount} for {order.payin_address}")
         return order
 

@@ -148,8 +148,11 @@ def _plan_payment(world: World, dice: Dice, number: int, at_s: int) -> None:
     usd = Usd(dice.between(5_000_000, 60_000_000))
     worth = usd.micros * 10**12 // USDT_PER_ETH
     ether = Ether(worth * dice.between(970, 1_030) // 1_000)
-    twice = dice.happens(world.faults.now.webhooks_twice)
-    world.after(at_s, lambda: world.pays(number, usd, ether))
-    if twice:
+    told: Ether | None = ether
+    currency = "eth"
+    if dice.happens(world.faults.now.webhooks_odd):
+        told, currency = dice.pick(((None, "eth"), (ether, "btc")))
+    world.after(at_s, lambda: world.pays(number, usd, told, currency))
+    if dice.happens(world.faults.now.webhooks_twice):
         later_s = at_s + dice.pick((0, 30, 600))
-        world.after(later_s, lambda: world.pays(number, usd, ether))
+        world.after(later_s, lambda: world.pays(number, usd, told, currency))

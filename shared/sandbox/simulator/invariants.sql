@@ -88,19 +88,29 @@ SELECT t.unique_id, t.batch_conversion_id, t.transfer_status, t.value_wei, t.to_
 
 -- name: unfinished(batches, requests, transfers, nonce_less)
 -- What neither ended nor waits for a person with a reason, once nothing goes wrong any more. The parameters are the
--- states that may stay; `nonce_less` those that may also stay on a frozen account.
+-- states that may stay; on a frozen account also `nonce_less` transfers, and all that waits for one of them.
+WITH stopped AS (
+    SELECT r.unique_id, r.batch_conversion_id
+      FROM hostpay_request r
+      LEFT JOIN transfer t USING (unique_id)
+     WHERE EXISTS (SELECT 1 FROM account WHERE account_status = 'frozen')
+       AND r.request_status = 'paying' AND (t.transfer_status IS NULL OR t.transfer_status = ANY (:nonce_less::text[]))
+)
 SELECT 'payment ' || p.id || ' is ' || p.conversion_status AS what
   FROM payout_accumulation p
   LEFT JOIN batch_conversions b USING (batch_conversion_id)
  WHERE p.conversion_status = 'swapping' AND b.conversion_status <> 'parked'
+   AND NOT EXISTS (SELECT 1 FROM stopped WHERE stopped.batch_conversion_id = p.batch_conversion_id)
 UNION ALL
 SELECT 'batch ' || batch_conversion_id || ' is ' || conversion_status
   FROM batch_conversions
- WHERE conversion_status <> ALL (:batches::text[]) OR (conversion_status = 'parked' AND reason IS NULL)
+ WHERE (conversion_status <> ALL (:batches::text[]) OR (conversion_status = 'parked' AND reason IS NULL))
+   AND NOT EXISTS (SELECT 1 FROM stopped WHERE stopped.batch_conversion_id = batch_conversions.batch_conversion_id)
 UNION ALL
 SELECT 'request ' || unique_id || ' is ' || request_status
   FROM hostpay_request
- WHERE request_status <> ALL (:requests::text[]) OR (request_status = 'parked' AND reason IS NULL)
+ WHERE (request_status <> ALL (:requests::text[]) OR (request_status = 'parked' AND reason IS NULL))
+   AND NOT EXISTS (SELECT 1 FROM stopped WHERE stopped.unique_id = hostpay_request.unique_id)
 UNION ALL
 SELECT 'transfer ' || t.unique_id || ' is ' || t.transfer_status
   FROM transfer t

@@ -46,7 +46,8 @@ class ModelNode:
         self.pool: dict[tuple[str, int], Transaction] = {}
         self.places: dict[str, list[tuple[ModelBlock, Mined]]] = {}  # by hash, in whatever block it ever was
         self.received: dict[str, list[str]] = {}  # hashes by receiver
-        self.refusing: set[str] = set()  # receivers that do not take ETH
+        self.refusing: set[str] = set()  # receivers that do not take ETH, and their code says so
+        self.surprising: set[str] = set()  # receivers that do not take it either, which only a block shows
         self.busy_until = now
         self.followers: list[Callable[[], None]] = []  # the providers, told of each new head
         genesis = ModelBlock(0, _hash(0, 0), None, now - _BLOCK * 20, self.base_fee_wei)
@@ -130,6 +131,10 @@ class ModelNode:
             return "poor"
         self.pool[key] = one
         return None
+
+    def refuse(self, address: str, *, surprising: bool) -> None:
+        """This address takes no ETH from now on: its code says so, or only a block shows it."""
+        (self.surprising if surprising else self.refusing).add(address)
 
     def next_nonce(self, sender: str) -> int:
         """The next free nonce of an outside account, its pooled transactions counted."""

@@ -18,14 +18,16 @@ class Fate(StrEnum):
     PAYS_MORE = "pays more"
     HOLDS_THEN_PAYS = "is held, then pays"
     FAILS_THEN_PAYS = "fails, then pays after all"
+    WANDERS_THEN_PAYS = "fails, is held, fails again and pays after all"
     HOLDS = "is held for ever"
     FAILS = "fails for ever"
     REFUNDS = "is refunded"
     FAILS_THEN_REFUNDS = "fails, then is refunded"
+    HOLDS_THEN_REFUNDS = "is held, then is refunded"
     PAYS_IN_TWO_LOGS = "pays in two transfers of one transaction"
     PAYS_NOTHING = "names a payout that reverted"
     NAMES_ANOTHERS_PAYOUT = "names the payout of another order"
-    EXPIRES_EARLY = "expires before it is paid"
+    EXPIRES_EARLY = "expires soon, and takes a late deposit all the same"
 
     @property
     def pays(self) -> bool:
@@ -34,7 +36,7 @@ class Fate(StrEnum):
 
     @property
     def refunds(self) -> bool:
-        return self in (Fate.REFUNDS, Fate.FAILS_THEN_REFUNDS)
+        return self in (Fate.REFUNDS, Fate.FAILS_THEN_REFUNDS, Fate.HOLDS_THEN_REFUNDS)
 
 
 _PAYS: Final = frozenset(
@@ -45,6 +47,8 @@ _PAYS: Final = frozenset(
         Fate.PAYS_MORE,
         Fate.HOLDS_THEN_PAYS,
         Fate.FAILS_THEN_PAYS,
+        Fate.WANDERS_THEN_PAYS,
+        Fate.EXPIRES_EARLY,
     }
 )
 _UNUSUAL: Final = (
@@ -53,14 +57,16 @@ _UNUSUAL: Final = (
     (Fate.PAYS_MORE, 3),
     (Fate.HOLDS_THEN_PAYS, 4),
     (Fate.FAILS_THEN_PAYS, 3),
+    (Fate.WANDERS_THEN_PAYS, 3),
     (Fate.HOLDS, 1),
     (Fate.FAILS, 1),
     (Fate.REFUNDS, 4),
     (Fate.FAILS_THEN_REFUNDS, 3),
+    (Fate.HOLDS_THEN_REFUNDS, 3),
     (Fate.PAYS_IN_TWO_LOGS, 1),
     (Fate.PAYS_NOTHING, 1),
     (Fate.NAMES_ANOTHERS_PAYOUT, 1),
-    (Fate.EXPIRES_EARLY, 3),
+    (Fate.EXPIRES_EARLY, 5),
 )
 
 
@@ -76,6 +82,7 @@ class Plan:
     hash_after_s: int  # how long `finished` is shown without the payout's hash
     shown_after_s: int  # 404 until then
     payout_ppm: int
+    expires_after_s: int
 
     @classmethod
     def drawn(cls, dice: Dice, unusual: int) -> Plan:
@@ -90,4 +97,5 @@ class Plan:
             hash_after_s=dice.weighted(((0, 8), (dice.between(10, 90), 2))),
             shown_after_s=dice.weighted(((0, 8), (dice.between(5, 60), 2))) if unusual else 0,
             payout_ppm=dice.between(990_000, 1_010_000),
+            expires_after_s=dice.between(1, 150),
         )

@@ -56,9 +56,11 @@ class Profile:
     reads_thin: int = 0  # fields that were told before are null
     reads_strange: int = 0  # a status word that nobody knows
     orders_unusual: int = 0  # an order ends otherwise than by paying what was expected
+    deposits_refused: int = 0  # an order's address does not take ETH, as its code says or only when it is mined
 
     # --- the people outside ---
     webhooks_twice: int = 0
+    webhooks_odd: int = 0  # a payment came in another currency, or nobody says how much came
     pauses_by_person: int = 0  # the history: sending or intake is paused for a while
 
     faults_last_s: int = 15 * 60
@@ -118,7 +120,7 @@ _STRENGTHS: tuple[tuple[str, tuple[int, ...]], ...] = (
     ("reorgs_lose", (200, 700)),
     ("fee_spikes", (10, 30)),
     ("funds_short", (150,)),
-    ("creations_unclear", (100, 300)),
+    ("creations_unclear", (100, 300, 850)),
     ("creations_refused", (50, 150)),
     ("creations_wrong", (30, 100)),
     ("quotes_missing", (50, 200)),
@@ -127,7 +129,9 @@ _STRENGTHS: tuple[tuple[str, tuple[int, ...]], ...] = (
     ("reads_stale", (50, 200)),
     ("reads_thin", (50, 200)),
     ("reads_strange", (30, 100)),
-    ("orders_unusual", (150, 400)),
+    ("orders_unusual", (200, 500, 900)),
+    ("deposits_refused", (100, 400)),
     ("webhooks_twice", (200, 500)),
+    ("webhooks_odd", (100, 300)),
     ("pauses_by_person", (150,)),
 )

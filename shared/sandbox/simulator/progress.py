@@ -19,7 +19,16 @@ from shared.sandbox.simulator.order_plans import Fate
 CONFIRMATIONS: Final = DEEPEST_REORG + 1  # the exchange, too, does not believe what may be taken back
 _REFUND_COST: Final = Ether.parse("0.00011")
 _CAP_WEI: Final = 2_000 * GWEI  # the exchange's own transactions are never too cheap
-_EXPIRES_EARLY_S: Final = 45
+
+_TROUBLES: Final = {
+    Fate.HOLDS: (ExchangeStatus.HOLD,),
+    Fate.HOLDS_THEN_PAYS: (ExchangeStatus.VERIFYING,),
+    Fate.HOLDS_THEN_REFUNDS: (ExchangeStatus.VERIFYING,),
+    Fate.FAILS: (ExchangeStatus.FAILED,),
+    Fate.FAILS_THEN_PAYS: (ExchangeStatus.FAILED,),
+    Fate.FAILS_THEN_REFUNDS: (ExchangeStatus.FAILED,),
+    Fate.WANDERS_THEN_PAYS: (ExchangeStatus.FAILED, ExchangeStatus.HOLD, ExchangeStatus.FAILED),
+}
 
 At = Callable[[datetime, Callable[[], None]], None]
 
@@ -44,7 +53,7 @@ class Progress:
             if order.status is ExchangeStatus.WAITING and order.cn_api_id not in self._waiting:
                 self._waiting[order.cn_api_id] = order
                 if order.plan.fate is Fate.EXPIRES_EARLY:
-                    self._later(_EXPIRES_EARLY_S, partial(self._expire, order))
+                    self._later(order.plan.expires_after_s, partial(self._expire, order))
         for order in list(self._waiting.values()):
             for tx_hash in self.node.received.get(order.payin_address.lower(), ()):
                 found = self.node.canonical(tx_hash)
@@ -69,24 +78,22 @@ class Progress:
         self._later(order.plan.exchanging_after_s, lambda: self._exchange(order))
 
     def _exchange(self, order: ModelOrder) -> None:
-        fate = order.plan.fate
-        if fate in (Fate.HOLDS, Fate.HOLDS_THEN_PAYS):
-            self._becomes(order, ExchangeStatus.VERIFYING if order.number % 2 else ExchangeStatus.HOLD)
-        elif fate in (Fate.FAILS, Fate.FAILS_THEN_PAYS, Fate.FAILS_THEN_REFUNDS):
-            self._becomes(order, ExchangeStatus.FAILED)
-        elif fate is Fate.REFUNDS:
+        fate, trouble_s = order.plan.fate, order.plan.trouble_s
+        if fate is Fate.REFUNDS:
             self._refund(order)
-            return
-        else:
+        elif fate not in _TROUBLES:
             self._becomes(order, ExchangeStatus.EXCHANGING)
             self._later(order.plan.sending_after_s, lambda: self._send(order))
-            return
-        if fate in (Fate.HOLDS, Fate.FAILS):
-            order.done = True
-        elif fate is Fate.FAILS_THEN_REFUNDS:
-            self._later(order.plan.trouble_s, lambda: self._refund(order))
         else:
-            self._later(order.plan.trouble_s, lambda: self._send(order))
+            for number, status in enumerate(_TROUBLES[fate]):
+                self._later(number * trouble_s, partial(self._becomes, order, status))
+            after_s = len(_TROUBLES[fate]) * trouble_s
+            if fate.pays:
+                self._later(after_s, lambda: self._send(order))
+            elif fate.refunds:
+                self._later(after_s, lambda: self._refund(order))
+            else:
+                order.done = True
 
     def _send(self, order: ModelOrder) -> None:
         self._becomes(order, ExchangeStatus.SENDING)

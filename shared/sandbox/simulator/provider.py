@@ -231,7 +231,7 @@ class ModelProvider(Provider):
             fields.tip_wei,
             fields.cap_wei,
             fields.gas_limit,
-            reverts=to in self._node.refusing,
+            reverts=to in self._node.refusing or to in self._node.surprising,
         )
         if fields.nonce < self._node.head.nonces.get(sender, 0):
             return None  # this provider lags: it takes what the network has no use for any more

@@ -117,7 +117,7 @@ def _wanted(order: ModelOrder, row: Any) -> tuple[str, ...] | None:
     if row["transfer_status"] == "foreign":
         return None
     batch = row["conversion_status"] is not None
-    if order.plan.fate.pays or order.plan.fate.value.startswith("expires"):
+    if order.plan.fate.pays:
         return ("completed",) if batch else ("reported",)
     if order.plan.fate.refunds:
         return ("released",) if batch else ("reported",)

@@ -115,6 +115,7 @@ class World:
             told=self.tell,
         )
         self.exchange = ModelExchange(self.faults, Dice(seed, "exchange"), self, self.tell, label=f"seed {seed}")
+        self.exchange.refusing_address = self.node.refuse
         self.progress = Progress(
             self.exchange, self.node, HOT_WALLET, WALLET.lower(), USDT.lower(), lambda: self.now, self.at, self.tell
         )
@@ -219,8 +220,11 @@ class World:
 
     # --- what people do -----------------------------------------------------------------------------------------------
 
-    def pays(self, number: int, usd: Usd, ether: Ether) -> None:
-        """A client pays, and the upstream tells the intake until it is answered 200."""
+    def pays(self, number: int, usd: Usd, ether: Ether | None, currency: str = "eth") -> None:
+        """A client pays, and the upstream tells the intake until it is answered 200.
+
+        `ether` is what came, in whatever `currency`; None when nobody says how much.
+        """
         body = {
             "user_id": 1_000 + number,
             "client_id": -1_000 - number,
@@ -231,10 +235,12 @@ class World:
             "subscription_id": number,
             "payment_timestamp": START.isoformat(),
             "nowpayments_payment_id": f"np-{number}",
-            "nowpayments_outcome_amount": ether.decimal_text(),
+            "nowpayments_outcome_amount": None if ether is None else ether.decimal_text(),
+            "nowpayments_outcome_currency": currency,
         }
         raw = json.dumps(body).encode()
-        self.tell(f"client {number} pays {usd}, which is {ether}")
+        arrived = f"nobody says how much {currency}" if ether is None else f"{ether.decimal_text()} {currency}"
+        self.tell(f"client {number} pays {usd}: {arrived} arrived")
         self.expected_payments.add(f"np-{number}")
         self._tell_intake(f"np-{number}", usd, raw, 0)
 

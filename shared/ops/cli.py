@@ -27,6 +27,7 @@ _EXAMPLES = [
     ("gcpay test tests/unit -k money", "some of the tests; what follows goes to pytest"),
     ("gcpay sim --seeds 1000", "a thousand histories with everything going wrong"),
     ("gcpay sim --seed 7", "one of them, told step by step"),
+    ("gcpay sim --mutants", "one mechanism less at a time: each is noticed"),
     ("gcpay drill restore", "lose the database after a payment, and pay nothing twice"),
     ("gcpay config GCHostPay3", "the settings of one service"),
     ("gcpay books check", "do the books balance?"),

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from shared.ops.exits import Exit
 from shared.sandbox.simulator.histories import play
-from shared.sandbox.simulator.mutants import MUTANTS, Mutant, Noticed, mutant_named, notice
+from shared.sandbox.simulator.mutants import MUTANTS, Mutant, Noticed, mutant_named, notice, verb
+from shared.sandbox.simulator.mutants.verb import run_every_mutant
 from shared.sandbox.simulator.named import NAMED
 from shared.sandbox.simulator.session import Session
 
@@ -99,21 +100,31 @@ def test_whatever_masks_a_mutant_is_named_with_its_history() -> None:
 
 
 def test_a_replacement_is_over_when_its_history_is(session: Session) -> None:
-    for mutant in QUICK:
+    for mutant in QUICK[::6]:
         before = {name: _attribute(name) for name in mutant.replace if ":" in name}
-        play(session, 0, profile=replace(mutant.profile, faults_last_s=60), replace=mutant.replace, history=NAMED[2])
+        play(session, 0, profile=mutant.profile, replace=mutant.replace, settles_within=timedelta(0))
         assert {name: _attribute(name) for name in before} == before
 
 
-def test_the_table_says_how_each_was_noticed() -> None:
-    row = Noticed("one", 3, None, "sent_is_ordered", "...").as_json()
-    assert json.loads(json.dumps(row)) == {
-        "name": "one",
-        "first_seed": 3,
-        "history": None,
-        "invariant": "sent_is_ordered",
-    }
-    assert mutant_named("no_fence").name == "no_fence"
+def test_the_verb_tells_how_each_was_noticed(capsys: pytest.CaptureFixture[str]) -> None:
+    two = [mutant_named("share_from_the_token"), mutant_named("claimed_after_the_order")]
+    assert run_every_mutant(two, as_json=True) is Exit.OK
+    told = json.loads(capsys.readouterr().out)
+    assert [(row["name"], row["first_seed"], row["history"]) for row in told["mutants"]] == [
+        ("share_from_the_token", told["mutants"][0]["first_seed"], None),
+        ("claimed_after_the_order", None, "orders_are_written_down_first"),
+    ]
+    assert told["mutants"][0]["first_seed"] in range(FEW_SEEDS)
+    assert told["missed"] == []
+
+
+def test_the_verb_says_no_when_a_mutant_is_missed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    missed = Noticed("claimed_after_the_order", None, None, "", "")
+    monkeypatch.setattr(verb, "run_mutants", lambda *_, **__: [missed])
+    assert run_every_mutant([], as_json=False) is Exit.NO
+    assert "MISSED" in capsys.readouterr().out
 
 
 def _attribute(name: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Final
 
 import click
@@ -11,13 +12,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from shared.ops.exits import Exit
 from shared.sandbox.simulator.mutants.listed import MUTANTS, mutant_named
+from shared.sandbox.simulator.mutants.mutant import Mutant
 from shared.sandbox.simulator.mutants.noticing import Noticed, run_mutants
 
 _WIDTH: Final = max(len(mutant.name) for mutant in MUTANTS)
 
 
-def run_every_mutant(*, as_json: bool) -> Exit:
-    """Plays all of them on all cores. Exit.NO when one is missed. Progress goes to standard error."""
+def run_every_mutant(mutants: Sequence[Mutant] = MUTANTS, *, as_json: bool) -> Exit:
+    """Plays them on all cores. Exit.NO when one is missed. Progress goes to standard error."""
     columns = (
         TextColumn("mutants"),
         BarColumn(),
@@ -26,8 +28,8 @@ def run_every_mutant(*, as_json: bool) -> Exit:
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
-        task = shown.add_task("mutants", total=len(MUTANTS), last="")
-        noticed = run_mutants(MUTANTS, heard=lambda one: shown.update(task, advance=1, last=one.name))
+        task = shown.add_task("mutants", total=len(mutants), last="")
+        noticed = run_mutants(mutants, heard=lambda one: shown.update(task, advance=1, last=one.name))
     missed = [one.name for one in noticed if one.missed]
     if as_json:
         click.echo(json.dumps({"mutants": [one.as_json() for one in noticed], "missed": missed}))

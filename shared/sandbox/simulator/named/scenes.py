@@ -77,12 +77,22 @@ def killed_once(world: World, role: str, when: Callable[[str], bool]) -> None:
         passes(where)
 
     points.point = point
+    _must_happen(world, done, f"{role} was never killed")
 
 
 def stands_still_once(
-    world: World, role: str, when: Callable[[str], bool], seconds: int, meanwhile: Callable[[], object] = lambda: None
+    world: World,
+    role: str,
+    when: Callable[[str], bool],
+    seconds: int,
+    *,
+    meanwhile: Callable[[], object] = lambda: None,
+    certain: bool = True,
 ) -> None:
-    """The handler stands still for so long at the first point of which this is true, and everybody else goes on."""
+    """The handler stands still for so long at the first point of which this is true, and everybody else goes on.
+
+    `certain` False: there may be no such point.
+    """
     points: Any = world.interruptions
     passes = points.pause
     done: list[str] = []
@@ -97,6 +107,13 @@ def stands_still_once(
         passes(where)
 
     points.pause = pause
+    if certain:
+        _must_happen(world, done, f"{role} never stood still")
+
+
+def _must_happen(world: Any, happened: list[str], otherwise: str) -> None:
+    """At the story's end this must have happened, or it shows nothing."""
+    world.must_have_happened = [*getattr(world, "must_have_happened", ()), (happened, otherwise)]
 
 
 def when_first(world: World, condition: Callable[[], bool], what: Callable[[], None]) -> None:
@@ -112,6 +129,7 @@ def when_first(world: World, condition: Callable[[], bool], what: Callable[[], N
         passes(where)
 
     points.point = point
+    _must_happen(world, done, "what was to happen first never did")
 
 
 # --- what is so -------------------------------------------------------------------------------------------------------
@@ -173,6 +191,7 @@ def until_completed(world: World, batches: int = 1) -> None:
 
 def paid_once(world: World, times: int = 1) -> None:
     """So many transfers, each with one nonce, none skipped, and so many payments on chain (usual: one of each)."""
+    everything_happened(world)
     paid, nonces = (
         payments_on_chain(world),
         [row["nonce"] for row in rows(world, "select nonce from slot order by nonce")],
@@ -180,6 +199,12 @@ def paid_once(world: World, times: int = 1) -> None:
     must(len(paid) == times, f"{len(paid)} payments are in the chain, not {times}")
     must(nonces == list(range(times)), f"the nonces are {nonces}, not 0 to {times - 1}")
     must(states(world, "transfer") == ["settled"] * times, f"the transfers are {states(world, 'transfer')}")
+
+
+def everything_happened(world: Any) -> None:
+    """Every handler that was to be killed, or to stand still, was and did."""
+    for happened, otherwise in getattr(world, "must_have_happened", ()):
+        must(bool(happened), otherwise)
 
 
 def has_bytes(world: World) -> bool:

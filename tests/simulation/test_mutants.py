@@ -56,6 +56,13 @@ MECHANISMS = {
         "no_fence",
         "price_guard_off",
     ],
+    "bounded: fees, funds, limits, and a person's switch": [
+        "bumped_below_the_bar",
+        "no_fee_ceiling",
+        "holds_ignored",
+        "limits_ignored",
+        "pause_ignored",
+    ],
     "counted once, shared out to the unit": [
         "weight_overwritten_by_share",
         "share_from_the_token",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from shared.sandbox.simulator.mutants import messages, nonces, orders, sending, shares, verdicts
+from shared.sandbox.simulator.mutants import limits, messages, nonces, orders, sending, shares, verdicts
 from shared.sandbox.simulator.mutants.mutant import Mutant
 
 MUTANTS: Final[tuple[Mutant, ...]] = (
@@ -14,6 +14,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *orders.MUTANTS,
     *shares.MUTANTS,
     *messages.MUTANTS,
+    *limits.MUTANTS,
 )
 
 

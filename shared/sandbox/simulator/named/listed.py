@@ -43,12 +43,17 @@ _SCRIPTS: Final = (
     ("two_distributions_at_once", mechanisms.two_distributions_at_once),
     ("refund_that_never_came", exchange_side.refund_that_never_came),
     ("one_provider_lies", mechanisms.one_provider_lies),
+    ("more_than_a_day_may_carry", mechanisms.more_than_a_day_may_carry),
+    ("sending_is_paused", mechanisms.sending_is_paused),
     ("a_quote_that_lies", exchange_side.a_quote_that_lies),
     ("one_payout_named_by_two_orders", exchange_side.one_payout_named_by_two_orders),
 )
 _SEED: Final = 12  # its world has three providers, two of which must agree
 
-NAMED: Final[tuple[History, ...]] = tuple(History(name, script, Profile(), _SEED) for name, script in _SCRIPTS)
+NAMED: Final[tuple[History, ...]] = (
+    *(History(name, script, Profile(), _SEED) for name, script in _SCRIPTS),
+    History("a_wallet_for_one", mechanisms.a_wallet_for_one, Profile(funds_short=1000), _SEED),
+)
 
 
 def history_named(name: str) -> History:

@@ -14,7 +14,9 @@ from shared.sandbox.simulator.fleet import UPSTREAM
 from shared.sandbox.simulator.named.scenes import (
     a_batch,
     fault,
+    has_slot,
     is_mined,
+    is_out,
     killed_once,
     must,
     number,
@@ -194,5 +196,41 @@ def one_provider_lies(world: World) -> None:
     a_batch(world)
     until(world, lambda: is_mined(world), "it is mined")
     must(len(world.providers) > 1, "there is nobody to contradict it")
+    until_completed(world)
+    paid_once(world)
+
+
+def a_wallet_for_one(world: World) -> None:
+    """The wallet has ETH for one of two payouts: the second gets no nonce while the first is out."""
+    fault(world, blocks_pass_over=1000)
+    world.start_clockwork()
+    for payout in (1, 2):
+        world.asks_instant(payout, Ether.parse("0.012"))
+    until(world, lambda: is_out(world), "the first is out")
+    world.run_for(600)
+    must(number(world, "select count(*) from slot") == 1, "the second has a nonce, and its ETH is held for the first")
+    fault(world, blocks_pass_over=0)
+    world.top_up(Ether.parse("1"))
+    until(world, lambda: states(world, "transfer") == ["settled", "settled"], "both are settled")
+    paid_once(world, times=2)
+
+
+def more_than_a_day_may_carry(world: World) -> None:
+    """Six payouts of 0.9 ETH in an hour, where a day may carry five: the sixth is held, and a person is told."""
+    world.start_clockwork()
+    for payout in range(1, 7):
+        world.asks_instant(payout, Ether.parse("0.9"))
+        world.run_for(600)
+    must(states(world, "transfer") == ["settled"] * 5 + ["held"], f"the transfers are {states(world, 'transfer')}")
+    must(number(world, "select count(*) from alert where kind = 'transfer_held'") == 1, "nobody is told")
+
+
+def sending_is_paused(world: World) -> None:
+    """A person stops sending: a batch is formed and ordered, nothing leaves for half an hour, and then it is paid."""
+    world.pause("sending", "a person looks at something")
+    a_batch(world)
+    world.run_for(1800)
+    must(not has_slot(world), "a nonce is given out while sending is paused")
+    world.resume("sending")
     until_completed(world)
     paid_once(world)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 from web3.exceptions import Web3RPCError
@@ -194,7 +195,7 @@ def l_36(world: World) -> None:
     until_completed(world)
     caps = [int(row["cap_wei"]) for row in rows(world, "select cap_wei from attempt where nonce = 0 order by seq")]
     must(len(caps) >= 2 and caps == sorted(set(caps)), f"the fee caps are {caps}")
-    steps = list(zip(caps, caps[1:], strict=False))
+    steps = list(pairwise(caps))
     must(all(later * 8 >= earlier * 9 for earlier, later in steps), f"a cap rises by less than pools ask for: {caps}")
     must(max(caps) <= PAY_LIMITS.max_fee_per_gas_wei, "a cap is above the ceiling")
     until(world, lambda: states(world, "transfer") == ["settled", "settled"], "both are settled")

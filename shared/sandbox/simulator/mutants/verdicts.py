@@ -139,8 +139,7 @@ MUTANTS: Final = (
         "only_the_newest_hash_is_ours",
         "every hash that ever left is watched (FireFly's lost hash)",
         {"GCHostPay3.settle:_judge": _only_the_newest},
-        history="FireFly's lost hash",
-        masked_by="older bytes seldom win over dearer ones that are out as well",
+        Profile(fee_spikes=80, blocks_pass_over=900, sends_lost=800, faults_last_s=1800),
     ),
     Mutant(
         "lost_inclusion_is_ignored",

@@ -4,7 +4,7 @@ Play one:  `play` (gives an `Ending`), `History` (a script of explicit steps), `
 Inside:    `World` (`World.build(session, seed, profile, replace={...})`), `Session` (one PostgreSQL connection),
            `Violation` (a broken promise), `Failure`.
 Many:      `run_seeds` (on all cores), `Result`; `places` (databases to play in), `Place`; `silence` (no log lines).
-Told:       `named` (incidents of other senders and of the predecessor), `mutants` (one mechanism less, each noticed).
+Told:      `named` (incidents of other senders and of the predecessor), `mutants` (one mechanism less, each noticed).
 """
 
 from shared.sandbox.simulator.histories import Ending, History, play

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,17 +12,16 @@ from typing import Final
 from shared.books import opening_balance, post
 from shared.exchange import ETH_TO_USDT, OrderRequest
 from shared.lifecycle import Broken, Reaction
-from shared.messages import UPSTREAM_TO_CONDUCTOR, InstantPayout, seal
+from shared.messages import UPSTREAM_TO_CONDUCTOR
 from shared.money import Ether, Tether, Usd
 from shared.sandbox.chain.accounts import EXCHANGE_WALLET, FAUCET
-from shared.sandbox.simulator.blocks import BLOCK_S, GWEI, Transaction
+from shared.sandbox.simulator.blocks import BLOCK_S
 from shared.sandbox.simulator.dialects import CLIENTS
 from shared.sandbox.simulator.dice import Dice
 from shared.sandbox.simulator.door import Call, Heard, enter
 from shared.sandbox.simulator.exchange import ModelExchange
 from shared.sandbox.simulator.fleet import (
     FEED,
-    KEYRING,
     SCHEDULER,
     SWEPT,
     UPSTREAM,
@@ -39,6 +37,13 @@ from shared.sandbox.simulator.fleet import (
 from shared.sandbox.simulator.interruptions import Interruptions, SimCrash
 from shared.sandbox.simulator.invariants import Invariants, Violation
 from shared.sandbox.simulator.node import ModelNode
+from shared.sandbox.simulator.people import (
+    foreign_transaction,
+    instant_request,
+    pause_stage,
+    resume_stage,
+    webhook_body,
+)
 from shared.sandbox.simulator.profile import Faults, Profile
 from shared.sandbox.simulator.progress import Progress
 from shared.sandbox.simulator.provider import Contracts, ModelProvider
@@ -123,21 +128,7 @@ class World:
         self.contracts = Contracts(USDT, FEED)
         self.invariants = Invariants(session, self.node, WALLET, USDT)
         count_of_providers = shape.between(1, 3)
-        self.providers = [
-            ModelProvider(
-                f"provider {number}",
-                shape.pick(CLIENTS),
-                self.node,
-                self.contracts,
-                self.faults,
-                Dice(seed, f"provider {number}"),
-                self._around_send,
-                self.tell,
-            )
-            for number in range(1, count_of_providers + 1)
-        ]
-        for provider in self.providers:
-            provider.before_read = self._before_read
+        self.providers = self._providers(count_of_providers, shape)
         needed = count_of_providers if shape.happens(500) else count_of_providers // 2 + 1
         ports = Ports(
             database=self._database,
@@ -225,20 +216,7 @@ class World:
 
         `ether` is what came, in whatever `currency`; None when nobody says how much.
         """
-        body = {
-            "user_id": 1_000 + number,
-            "client_id": -1_000 - number,
-            "wallet_address": FAUCET.address,
-            "payout_currency": "usdt",
-            "payout_network": "eth",
-            "payment_amount_usd": usd.decimal_text(),
-            "subscription_id": number,
-            "payment_timestamp": START.isoformat(),
-            "nowpayments_payment_id": f"np-{number}",
-            "nowpayments_outcome_amount": None if ether is None else ether.decimal_text(),
-            "nowpayments_outcome_currency": currency,
-        }
-        raw = json.dumps(body).encode()
+        raw = webhook_body(number, usd, ether, currency, START)
         arrived = f"nobody says how much {currency}" if ether is None else f"{ether.decimal_text()} {currency}"
         self.tell(f"client {number} pays {usd}: {arrived} arrived")
         self.expected_payments.add(f"np-{number}")
@@ -247,9 +225,7 @@ class World:
     def asks_instant(self, number: int, amount: Ether) -> None:
         """The upstream opens an order of its own and asks for it to be paid."""
         order = self.exchange.open(OrderRequest(ETH_TO_USDT, amount, FAUCET.address, FAUCET.address))
-        message = InstantPayout(f"instant-{number}", order.cn_api_id, "eth", "eth", amount.wei, order.payin_address)
-        token = seal(UPSTREAM_TO_CONDUCTOR, message, KEYRING, self._ids.uuid().bytes, self.now)
-        body = json.dumps({"token": token}).encode()
+        body = instant_request(number, order, amount, self._ids.uuid().bytes, self.now)
         self.tell(f"the upstream asks for order {order.cn_api_id} over {amount} to be paid")
         url = base_url("conductor") + UPSTREAM_TO_CONDUCTOR.route
         self.queue.put_direct(f"upstream-{number}", UPSTREAM_TO_CONDUCTOR.queue, url, body, self._trace())
@@ -270,18 +246,12 @@ class World:
     def pause(self, stage: str, reason: str) -> None:
         """A person stops a stage."""
         self.tell(f"a person pauses {stage}")
-        self._write(
-            "insert into pause (stage, reason, paused_by, paused_at) values (:s, :r, 'a person', :now)"
-            " on conflict do nothing",
-            s=stage,
-            r=reason,
-            now=self.now,
-        )
+        pause_stage(self.session, stage, reason, self.now)
 
     def resume(self, stage: str) -> None:
         """A person lets a stage go on."""
         self.tell(f"a person resumes {stage}")
-        self._write("delete from pause where stage = :s and paused_by = 'a person'", s=stage)
+        resume_stage(self.session, stage)
 
     def top_up(self, amount: Ether) -> None:
         """The platform puts its own ETH into the wallet, and into the books."""
@@ -295,16 +265,8 @@ class World:
 
     def steals_nonce(self) -> None:
         """Somebody else sends a transaction with the wallet's key."""
-        sender = WALLET.lower()
-        nonce = self.node.next_nonce(sender)
-        for key in sorted(self.node.pool):
-            if key[0] == sender:
-                nonce = key[1]
-                del self.node.pool[key]
-                break
-        digest = f"0x{nonce + 0xF0:064x}"
-        self.tell(f"somebody else uses the wallet's key: {digest} takes nonce {nonce}")
-        one = Transaction(digest, sender, nonce, FAUCET.address.lower(), 1, 2 * GWEI, 900 * GWEI, steady=True)
+        one = foreign_transaction(self.node, WALLET.lower())
+        self.tell(f"somebody else uses the wallet's key: {one.tx_hash} takes nonce {one.nonce}")
         self.node.pooled(one)
         self.node.keep_busy(self.now)
 
@@ -341,6 +303,25 @@ class World:
         self._interrupt(f"after it asked {where}")
 
     # --- inside -------------------------------------------------------------------------------------------------------
+
+    def _providers(self, how_many: int, shape: Dice) -> list[ModelProvider]:
+        names = [f"provider {number}" for number in range(1, how_many + 1)]
+        providers = [
+            ModelProvider(
+                name,
+                shape.pick(CLIENTS),
+                self.node,
+                self.contracts,
+                self.faults,
+                Dice(self.seed, name),
+                self._around_send,
+                self.tell,
+            )
+            for name in names
+        ]
+        for provider in providers:
+            provider.before_read = self._before_read
+        return providers
 
     def _around_send(self, where: str, raw: bytes) -> None:
         self.session.must_be_outside("a provider")
@@ -419,10 +400,6 @@ class World:
         with self.session.looking():
             post(self.session.connection, opening_balance(WALLET, ether, Tether(0)), START, "0" * 32)
         self.session.connection.moved = False
-
-    def _write(self, sql: str, **params: object) -> None:
-        with self.session.looking():
-            self.session.connection.run(sql, **params)
 
     def _trace(self) -> str:
         return f"{self._ids.uuid().hex}"

@@ -37,6 +37,7 @@ from shared.sandbox.simulator.fleet import (
 from shared.sandbox.simulator.interruptions import Interruptions, SimCrash
 from shared.sandbox.simulator.invariants import Invariants, Violation
 from shared.sandbox.simulator.node import ModelNode
+from shared.sandbox.simulator.pace import pace_after
 from shared.sandbox.simulator.people import (
     foreign_transaction,
     instant_request,
@@ -61,11 +62,6 @@ _TEN_MINUTES: Final = timedelta(minutes=10)
 _MOST_STEPS_AT_ONCE: Final = 300
 _FAULT_OF_OURS: Final = 500
 _RICH: Final = 10**24
-_PACES: Final = (
-    (timedelta(hours=1), 3_600),
-    (timedelta(minutes=10), 300),
-    (timedelta(0), 60),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,8 +202,8 @@ class World:
 
     @property
     def pace_s(self) -> int:
-        """How often the scheduler looks: every minute, but where nothing has moved for long, and a night would cost."""
-        return next(pace_s for least, pace_s in _PACES if self.idle >= least)
+        """How often the scheduler looks, in seconds."""
+        return pace_after(self.idle)
 
     # --- what people do -----------------------------------------------------------------------------------------------
 

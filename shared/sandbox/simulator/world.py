@@ -15,6 +15,7 @@ from shared.lifecycle import Broken, Reaction
 from shared.messages import UPSTREAM_TO_CONDUCTOR
 from shared.money import Ether, Tether, Usd
 from shared.sandbox.chain.accounts import EXCHANGE_WALLET, FAUCET
+from shared.sandbox.simulator import people
 from shared.sandbox.simulator.blocks import BLOCK_S
 from shared.sandbox.simulator.dialects import CLIENTS
 from shared.sandbox.simulator.dice import Dice
@@ -38,13 +39,6 @@ from shared.sandbox.simulator.interruptions import Interruptions, SimCrash
 from shared.sandbox.simulator.invariants import Invariants, Violation
 from shared.sandbox.simulator.node import ModelNode
 from shared.sandbox.simulator.pace import pace_after
-from shared.sandbox.simulator.people import (
-    foreign_transaction,
-    instant_request,
-    pause_stage,
-    resume_stage,
-    webhook_body,
-)
 from shared.sandbox.simulator.profile import Faults, Profile
 from shared.sandbox.simulator.progress import Progress
 from shared.sandbox.simulator.provider import Contracts, ModelProvider
@@ -212,7 +206,7 @@ class World:
 
         `ether` is what came, in whatever `currency`; None when nobody says how much.
         """
-        raw = webhook_body(number, usd, ether, currency, START)
+        raw = people.webhook_body(number, usd, ether, currency, START)
         arrived = f"nobody says how much {currency}" if ether is None else f"{ether.decimal_text()} {currency}"
         self.tell(f"client {number} pays {usd}: {arrived} arrived")
         self.expected_payments.add(f"np-{number}")
@@ -221,7 +215,7 @@ class World:
     def asks_instant(self, number: int, amount: Ether) -> None:
         """The upstream opens an order of its own and asks for it to be paid."""
         order = self.exchange.open(OrderRequest(ETH_TO_USDT, amount, FAUCET.address, FAUCET.address))
-        body = instant_request(number, order, amount, self._ids.uuid().bytes, self.now)
+        body = people.instant_request(number, order, amount, self._ids.uuid().bytes, self.now)
         self.tell(f"the upstream asks for order {order.cn_api_id} over {amount} to be paid")
         url = base_url("conductor") + UPSTREAM_TO_CONDUCTOR.route
         self.queue.put_direct(f"upstream-{number}", UPSTREAM_TO_CONDUCTOR.queue, url, body, self._trace())
@@ -242,12 +236,12 @@ class World:
     def pause(self, stage: str, reason: str) -> None:
         """A person stops a stage."""
         self.tell(f"a person pauses {stage}")
-        pause_stage(self.session, stage, reason, self.now)
+        people.pause_stage(self.session, stage, reason, self.now)
 
     def resume(self, stage: str) -> None:
         """A person lets a stage go on."""
         self.tell(f"a person resumes {stage}")
-        resume_stage(self.session, stage)
+        people.resume_stage(self.session, stage)
 
     def top_up(self, amount: Ether) -> None:
         """The platform puts its own ETH into the wallet, and into the books."""
@@ -261,7 +255,7 @@ class World:
 
     def steals_nonce(self) -> None:
         """Somebody else sends a transaction with the wallet's key."""
-        one = foreign_transaction(self.node, WALLET.lower())
+        one = people.foreign_transaction(self.node, WALLET.lower())
         self.tell(f"somebody else uses the wallet's key: {one.tx_hash} takes nonce {one.nonce}")
         self.node.pooled(one)
         self.node.keep_busy(self.now)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from shared.http import Answer, Incoming, Route, RouteDoc
-from shared.lifecycle import TransferState
 from shared.messages import CONDUCTOR_TO_EXECUTOR, EXECUTOR_TO_EXECUTOR, DriveAccount, PayOrder, VoidTransfer
 
 from .approve import take_in
 from .drive import drive
 from .executor import Executor, Task
+from .observe import PastUnknown
 from .sweep import sweep
 from .void import make_void
 
@@ -27,7 +27,7 @@ def routes_of(
         assert incoming.opened is not None
         message = incoming.opened.message
         if isinstance(message, VoidTransfer):
-            return _fenced(message, make_void(executor, message, Task(incoming.now, incoming.trace)))
+            return _fence(executor, message, Task(incoming.now, incoming.trace))
         assert isinstance(message, PayOrder)
         taken = take_in(executor, message, Task(incoming.now, incoming.trace))
         return Answer(
@@ -67,14 +67,23 @@ def routes_of(
     ]
 
 
-def _fenced(message: VoidTransfer, after: TransferState) -> Answer:
+def _fence(executor: Executor, message: VoidTransfer, task: Task) -> Answer:
+    """While the wallet is frozen nothing is promised, and the queue is told so with a 200: the batcher asks again every
+
+    few minutes for as long as it takes, and each of these messages would else be repeated by the queue for a day.
+    """
+    status, after, reason = "success", None, None
+    try:
+        after = make_void(executor, message, task).value
+    except PastUnknown as frozen:
+        status, reason = "waiting", frozen.message
     return Answer(
         200,
         {
-            "status": "success",
+            "status": status,
             "unique_id": message.unique_id,
-            "transfer_status": after.value,
-            "reason": None,
+            "transfer_status": after,
+            "reason": reason,
             "duplicate": False,
         },
     )
@@ -88,9 +97,12 @@ _PAY_DOC = RouteDoc(
         "type": "object",
         "required": ["status", "unique_id", "transfer_status", "reason", "duplicate"],
         "properties": {
-            "status": {"const": "success"},
+            "status": {"enum": ["success", "waiting"]},
             "unique_id": {"type": "string"},
-            "transfer_status": {"type": "string", "description": "a state of the transfer machine"},
+            "transfer_status": {
+                **_TEXT_OR_NULL,
+                "description": "a state of the transfer machine; null while a frozen wallet keeps it from being told",
+            },
             "reason": {**_TEXT_OR_NULL, "description": "why it waits or is held"},
             "duplicate": {"type": "boolean"},
         },
@@ -101,7 +113,6 @@ _PAY_DOC = RouteDoc(
         "providers_unavailable",
         "providers_disagree",
         "archive_unavailable",
-        "account_is_frozen",
     ),
 )
 _DRIVE_DOC = RouteDoc(

@@ -47,7 +47,8 @@ class Invariants:
         return sum(
             found[1].cost_wei
             for tx_hash in self._node.places
-            if (found := self._node.canonical(tx_hash)) is not None
+            if self._node.is_final(tx_hash)
+            and (found := self._node.canonical(tx_hash)) is not None
             and found[1].transaction.sender == self._wallet
             and tx_hash not in self._hashes
         )

@@ -88,13 +88,18 @@ SELECT t.unique_id, t.batch_conversion_id, t.transfer_status, t.value_wei, t.to_
 
 -- name: unfinished(batches, requests, transfers, nonce_less)
 -- What neither ended nor waits for a person with a reason, once nothing goes wrong any more. The parameters are the
--- states that may stay; on a frozen account also `nonce_less` transfers, and all that waits for one of them.
+-- states that may stay; while the account is frozen also `nonce_less` transfers, what waits for one of them, and a batch
+-- for which no order is opened.
 WITH stopped AS (
     SELECT r.unique_id, r.batch_conversion_id
       FROM hostpay_request r
       LEFT JOIN transfer t USING (unique_id)
      WHERE EXISTS (SELECT 1 FROM account WHERE account_status = 'frozen')
        AND r.request_status = 'paying' AND (t.transfer_status IS NULL OR t.transfer_status = ANY (:nonce_less::text[]))
+     UNION ALL
+    SELECT NULL, batch_conversion_id
+      FROM batch_conversions
+     WHERE EXISTS (SELECT 1 FROM account WHERE account_status = 'frozen') AND conversion_status = 'pending'
 )
 SELECT 'payment ' || p.id || ' is ' || p.conversion_status AS what
   FROM payout_accumulation p

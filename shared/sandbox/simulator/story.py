@@ -15,7 +15,7 @@ from typing import Any, Final
 
 _TX: Final = re.compile(r"0x[0-9a-f]{64}")
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_ORDER: Final = re.compile(r"\b[0-9a-f]{14}\b")
+_ORDER: Final = re.compile(r"(?<![\w.])[0-9a-f]{14}\b")
 _ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]{40}\b")
 _URL: Final = re.compile(r"https://(\w+)\.fleet\.example(\S*)")
 _TOLD_EVIDENCE: Final = ("reason", "ordered", "amount", "arrived", "returned", "nonce", "tx_hash", "block_number")

@@ -97,7 +97,7 @@ class SimConnection(Connection):
 
     def _prepare(self, text: str) -> None:
         self.wire.flush()
-        statement, columns, readers = self._raw.prepare_statement(text, ())
+        statement, columns, readers = self._talk(lambda: self._raw.prepare_statement(text, ()))
         self._prepared[text] = (statement, columns, readers, [column["name"] for column in columns or ()])
 
     def _notice(self, query: Query, params: Mapping[str, Any]) -> None:

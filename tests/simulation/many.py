@@ -6,6 +6,8 @@ from shared.sandbox.simulator.histories import play
 from shared.sandbox.simulator.session import Session
 
 LAST_LINES = 40
+HISTORIES = 120  # of both files together; `./gcpay sim --seeds N` plays as many as there is time for
+CHUNK = 10
 
 
 def every_promise_holds(session: Session, seeds: range) -> None:

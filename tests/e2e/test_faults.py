@@ -123,7 +123,7 @@ def test_workers_are_killed_and_connections_cut_all_the_while_and_the_batch_is_p
         else:
             cut += _cut_connections(swaps.fleet)
         swaps.sweep()
-    assert killed >= 5
+    assert killed >= 2  # how many fit in before the batch ends is the speed of the machine
     assert cut >= 1
     swaps.completed(batch, sweeping=True)
 

@@ -125,7 +125,7 @@ def settle(world: World, within: timedelta = SETTLES_WITHIN) -> str | None:
     """Faults stop; everything must come to its end within a bounded time. What did not, else None."""
     world.tell("from here on nothing goes wrong any more")
     world.faults.stop()
-    for stage in ("intake", "sending"):
+    for stage in ("intake", "batching", "sending"):
         world.resume(stage)
     if world.is_poor:
         world.top_up(_TOP_UP)
@@ -136,6 +136,7 @@ def settle(world: World, within: timedelta = SETTLES_WITHIN) -> str | None:
         world.run_for(world.pace_s)
         if world.now >= next_tick:
             next_tick = world.now + _QUARTER
+            world.resume_after_result()
             world.tick()
         unsettled = why_unsettled(world)
         if unsettled is None:

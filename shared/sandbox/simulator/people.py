@@ -63,7 +63,8 @@ def pause_stage(session: Session, stage: str, reason: str, now: datetime) -> Non
         )
 
 
-def resume_stage(session: Session, stage: str) -> None:
-    """A person lets a stage go on; a pause by a service stays."""
+def resume_stage(session: Session, stage: str, paused_by: str = "a person") -> bool:
+    """A person lets a stage go on that was paused by somebody; whether it was."""
     with session.looking():
-        session.connection.run("delete from pause where stage = :stage and paused_by = 'a person'", stage=stage)
+        sql = "delete from pause where stage = :stage and paused_by = :paused_by"
+        return session.connection.run(sql, stage=stage, paused_by=paused_by) > 0

@@ -24,6 +24,7 @@ from shared.sandbox.simulator.exchange import ModelExchange
 from shared.sandbox.simulator.fleet import (
     FEED,
     SCHEDULER,
+    SERVICES,
     SWEPT,
     UPSTREAM,
     USDT,
@@ -51,7 +52,6 @@ START: Final = datetime(2026, 3, 1, tzinfo=UTC)
 WALLET_ETH: Final = Ether.parse("10")
 WALLET_ETH_OF_THE_POOR: Final = Ether.parse("0.03")
 HOT_WALLET: Final = EXCHANGE_WALLET.address.lower()
-_MINUTE: Final = timedelta(minutes=1)
 _TEN_MINUTES: Final = timedelta(minutes=10)
 _MOST_STEPS_AT_ONCE: Final = 300
 _FAULT_OF_OURS: Final = 500
@@ -187,7 +187,7 @@ class World:
     def start_clockwork(self) -> None:
         """Blocks, sweeps and the exchange's own time begin."""
         self._slot()
-        self.at(self.now + _MINUTE, self._sweep_and_again)
+        self.at(self.now + timedelta(seconds=self.pace_s), self._sweep_and_again)
 
     @property
     def idle(self) -> timedelta:
@@ -242,6 +242,11 @@ class World:
         """A person lets a stage go on."""
         self.tell(f"a person resumes {stage}")
         people.resume_stage(self.session, stage)
+
+    def resume_after_result(self) -> None:
+        """A person has looked at a result outside its band, and lets batching go on."""
+        if people.resume_stage(self.session, "batching", SERVICES["batcher"][0]):
+            self.tell("a person has looked at the result and resumes batching")
 
     def top_up(self, amount: Ether) -> None:
         """The platform puts its own ETH into the wallet, and into the books."""
@@ -392,4 +397,4 @@ class World:
         self.session.connection.moved = False
 
     def _trace(self) -> str:
-        return f"{self._ids.uuid().hex}"
+        return self._ids.uuid().hex

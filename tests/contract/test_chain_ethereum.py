@@ -92,7 +92,7 @@ def world(anvil: tuple[Anvil, Deployment], endpoint: str) -> Iterator[World]:
     running, contracts = anvil
     rpc = Rpc(running.url)
     before = rpc.call("evm_snapshot")
-    yield World(rpc, contracts, EthereumChain.connect([running.url, endpoint], None, CHAIN_ID, 3), endpoint)
+    yield World(rpc, contracts, EthereumChain.connect([running.url, endpoint], None, CHAIN_ID, 10), endpoint)
     call_json("DELETE", f"{endpoint}/_sim/faults")
     rpc.call("evm_setAutomine", True)
     rpc.call("evm_revert", before)
@@ -314,6 +314,7 @@ def test_code_tells_a_contract_from_an_account(world: World, signer: LocalSigner
 
 def test_an_arrival_is_credited_as_the_log_says_once_it_is_final(world: World) -> None:
     exchange = Wallet(world.rpc, EXCHANGE_WALLET.private_key)
+    world.finalize()  # whatever an earlier test took back, there is a finalized block again
     payout = exchange.transfer_token(world.contracts.usdt_address, HOST_WALLET.address, 97_000_000)
     where = (payout, world.contracts.usdt_address, HOST_WALLET.address)
     assert isinstance(world.chain.usdt_arrivals(*where), NotFinalYet)

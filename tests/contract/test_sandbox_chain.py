@@ -63,14 +63,23 @@ def token(rpc: Rpc, deployed: Deployment) -> Iterator[str]:
     rpc.call("evm_revert", before)
 
 
+class MinedWallet(Wallet):
+    """Waits for each block: a busy node answers before the block is there, automatic mining or not."""
+
+    def send(self, to: str | None, *, value_wei: int = 0, call: bytes = b"", gas: int | None = None) -> str:
+        tx_hash = super().send(to, value_wei=value_wei, call=call, gas=gas)
+        self._rpc.wait_for_receipt(tx_hash)
+        return tx_hash
+
+
 @pytest.fixture
 def owner(rpc: Rpc) -> Wallet:
-    return Wallet(rpc, DEPLOYER.private_key)
+    return MinedWallet(rpc, DEPLOYER.private_key)
 
 
 @pytest.fixture
 def holder(rpc: Rpc) -> Wallet:
-    return Wallet(rpc, EXCHANGE_WALLET.private_key)
+    return MinedWallet(rpc, EXCHANGE_WALLET.private_key)
 
 
 def transfers_in(receipt: dict[str, Any]) -> list[tuple[str, str, int]]:
@@ -109,7 +118,7 @@ def test_a_transfer_returns_nothing_and_logs_the_amount(rpc: Rpc, token: str, ho
 
 
 def test_more_than_the_balance_cannot_be_sent(rpc: Rpc, token: str) -> None:
-    poor = Wallet(rpc, FAUCET.private_key)
+    poor = MinedWallet(rpc, FAUCET.private_key)
     with pytest.raises(RpcRefused, match="revert"):
         poor.transfer_token(token, STRANGER, 1)
 
@@ -117,7 +126,7 @@ def test_more_than_the_balance_cannot_be_sent(rpc: Rpc, token: str) -> None:
 def test_approve_and_transfer_from_return_nothing_and_use_the_allowance_up(
     rpc: Rpc, token: str, holder: Wallet
 ) -> None:
-    spender = Wallet(rpc, HOST_WALLET.private_key)
+    spender = MinedWallet(rpc, HOST_WALLET.private_key)
     approve = call_bytes("approve(address,uint256)", spender.address, 10)
     assert rpc.call("eth_call", {"from": holder.address, "to": token, "data": "0x" + approve.hex()}, "latest") == "0x"
     holder.send(token, call=approve)
@@ -310,7 +319,10 @@ def test_a_lost_answer_leaves_the_transaction_on_the_chain(rpc: Rpc, endpoint: s
     pin(endpoint, name="drop_after_send")
     with pytest.raises(RpcUnreachable):
         Wallet(Rpc(endpoint), FAUCET.private_key).send(STRANGER, value_wei=5)
-    assert rpc.number("eth_getBalance", STRANGER, "latest") == before + 5
+    deadline = time.monotonic() + 10
+    while rpc.number("eth_getBalance", STRANGER, "latest") != before + 5:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_a_request_lost_on_its_way_leaves_nothing(rpc: Rpc, endpoint: str) -> None:

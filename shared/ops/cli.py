@@ -117,8 +117,10 @@ def demo(
         instant=instant,
     )
     from shared.sandbox.demo.run import run_demo
+    from shared.sandbox.processes import ended_once
 
-    sys.exit(run_demo(ROOT, options, as_json=as_json))
+    with ended_once():
+        sys.exit(run_demo(ROOT, options, as_json=as_json))
 
 
 @gcpay.command()
@@ -130,9 +132,11 @@ def demo(
 def up(port: int, threshold: str, fee: str, every: int) -> None:
     """Keep the sandbox running on fixed ports; print its URLs and ready-made commands. Ctrl-C ends it."""
     _require_sandbox("up")
+    from shared.sandbox.processes import ended_once
     from shared.sandbox.up import UpOptions, run_up
 
-    sys.exit(run_up(ROOT, UpOptions.parse(first_port=port, threshold=threshold, fee=fee, tick_every_s=every)))
+    with ended_once():
+        sys.exit(run_up(ROOT, UpOptions.parse(first_port=port, threshold=threshold, fee=fee, tick_every_s=every)))
 
 
 @gcpay.command(context_settings={"ignore_unknown_options": True})
@@ -199,8 +203,10 @@ def drill_restore(as_json: bool) -> None:
     """
     _require_sandbox("drill")
     from shared.sandbox.drills.restore import drill_restore as run
+    from shared.sandbox.processes import ended_once
 
-    sys.exit(run(ROOT, as_json=as_json))
+    with ended_once():
+        sys.exit(run(ROOT, as_json=as_json))
 
 
 @gcpay.command()

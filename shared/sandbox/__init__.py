@@ -4,7 +4,7 @@ Top layer: may import services, is imported by none, never in the production ima
 where they are used, because together they cost a second:
 
 - `lifetime`   die_with_parent, announce_ready, listening, stop_on_signals, guarded
-- `processes`  Process, ProcessGroup, StartFailed
+- `processes`  Process, ProcessGroup, StartFailed, ended_once, undisturbed
 - `loopback`   LoopbackServer, Answer, Call, BadCall, call_json (control ports)
 - `posting`    Posting, Outcome (an HTTP request with a hard deadline)
 - `journal`    Journal (JSON lines); `recording` RecordingTarget (a target that remembers what it was sent)

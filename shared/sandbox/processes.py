@@ -186,6 +186,25 @@ def undisturbed() -> Iterator[None]:
                 signal.signal(number, previous)
 
 
+@contextlib.contextmanager
+def ended_once() -> Iterator[None]:
+    """SIGTERM and SIGHUP end the block like Ctrl-C does, and only the first of the three counts: those that follow
+    cannot get between the first one and the cleaning up. A block within another changes nothing.
+
+    Off the main thread, where Python handles no signals, it does nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    ours = [number for number in _not_ignored(*_ENDING_SIGNALS) if signal.getsignal(number) is not _end_once]
+    before = {number: signal.signal(number, _end_once) for number in ours}
+    try:
+        yield
+    finally:
+        for number, previous in before.items():
+            signal.signal(number, previous)
+
+
 class ProcessGroup:
     """Context manager that stops everything it started, last first, whatever ends the block.
 
@@ -195,12 +214,10 @@ class ProcessGroup:
     def __init__(self) -> None:
         self.processes: list[Process] = []
         self._lock = threading.Lock()
-        self._before: dict[int, object] = {}
+        self._signals = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
-        if threading.current_thread() is threading.main_thread():
-            for number in _not_ignored(signal.SIGTERM, signal.SIGHUP):
-                self._before[number] = signal.signal(number, _leave)
+        self._signals.enter_context(ended_once())
         return self
 
     def __exit__(
@@ -208,8 +225,7 @@ class ProcessGroup:
     ) -> None:
         with undisturbed():
             self.stop()
-            for number, previous in self._before.items():
-                signal.signal(number, previous)  # type: ignore[arg-type]
+            self._signals.close()
 
     def spawn(
         self,
@@ -255,7 +271,11 @@ def _not_ignored(*numbers: signal.Signals) -> list[signal.Signals]:
     return [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
 
 
-def _leave(number: int, _frame: FrameType | None) -> None:
+def _end_once(number: int, _frame: FrameType | None) -> None:
+    for each in _ENDING_SIGNALS:
+        signal.signal(each, signal.SIG_IGN)
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
     raise SystemExit(128 + number)
 
 

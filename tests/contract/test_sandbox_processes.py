@@ -13,7 +13,7 @@ import pytest
 from shared.sandbox.identity import IdentityService, command
 from shared.sandbox.lifetime import guarded
 from shared.sandbox.loopback import call_json
-from shared.sandbox.processes import Process, ProcessGroup, StartFailed
+from shared.sandbox.processes import Process, ProcessGroup, StartFailed, ended_once
 
 READY = "import json, time; print(json.dumps({'ready': True, 'port': 7}), flush=True); "
 STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
@@ -153,6 +153,22 @@ def test_a_second_interrupt_does_not_stop_the_stopping() -> None:
             time.sleep(0.2)
         orchestrator.wait(10)
     assert not any(map(lives, pids))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_only_the_first_signal_counts_until_the_block_has_cleaned_up(number: signal.Signals) -> None:
+    before = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+    cleaned_up = False
+    with pytest.raises((KeyboardInterrupt, SystemExit)), ended_once():
+        try:
+            with ended_once():
+                os.kill(os.getpid(), number)
+        finally:
+            for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                os.kill(os.getpid(), each)
+            cleaned_up = True
+    assert cleaned_up
+    assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == before
 
 
 def test_a_guard_passes_on_the_stop_signal_and_the_exit_code() -> None:

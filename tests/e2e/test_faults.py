@@ -115,7 +115,7 @@ def test_workers_are_killed_and_connections_cut_all_the_while_and_the_batch_is_p
     swaps.pay()
     batch = str(swaps.tick()["batch_conversion_id"])
     killed = cut = 0
-    for service in itertools.cycle(["GCHostPay1", "GCHostPay3", "GCMicroBatchProcessor", "GCHostPay2", ""]):
+    for service in itertools.cycle(["GCHostPay1", "", "GCHostPay3", "GCMicroBatchProcessor", "GCHostPay2"]):
         if swaps.row(batch)["conversion_status"] != "swapping" or killed >= 12:
             break
         if service:

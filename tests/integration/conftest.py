@@ -11,9 +11,7 @@ from contextlib import ExitStack
 import pytest
 
 from shared.db import Database
-from tests.conftest import TEMPLATE, Postgres
-
-_KEPT = ("allowed_transition", "schema_migration")
+from tests.conftest import KEPT_ROWS, TEMPLATE, Postgres
 
 
 class Reused:
@@ -27,7 +25,7 @@ class Reused:
         self.owner = self._open(postgres.connect(name))
         with self.owner.read() as conn:
             rows = conn.all("select tablename::text as name from pg_tables where schemaname = 'public'")
-        self._tables = ", ".join(row["name"] for row in rows if row["name"] not in _KEPT)
+        self._tables = ", ".join(row["name"] for row in rows if row["name"] not in KEPT_ROWS)
 
     def as_role(self, role: str) -> Database:
         if role not in self._roles:

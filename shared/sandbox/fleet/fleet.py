@@ -113,8 +113,12 @@ class Fleet:
 
     def stop(self) -> None:
         """Stop everything, whatever signals come meanwhile. A repeat does nothing."""
-        with undisturbed():
-            self.stack.close()
+        try:
+            with undisturbed():
+                self.stack.close()
+        except (KeyboardInterrupt, SystemExit):  # it came in the moment before
+            self.stop()
+            raise
 
     def __enter__(self) -> Self:
         return self

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from shared.db import ConstraintViolated, record_decision
+from shared.db import record_decision
 from shared.lifecycle import AccountState, Machine, Refused, TransferState, decide
 from shared.lifecycle.facts import PolicyAllowed, PolicyForbade, TransferAsked
 from shared.money import Ether
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 DAY: Final = timedelta(hours=24)
 HOUR: Final = timedelta(hours=1)
-# Rules of the schema that say: this order, or this batch, already has a transfer under another name.
-_ONE_TRANSFER: Final = frozenset({"transfer_is_one_per_order", "batch_has_one_transfer"})
 
 
 class PayOrderContradicts(Refused):
@@ -65,10 +63,8 @@ def take_in(x: Executor, order: PayOrder, task: Task) -> TakenIn:
     try:
         with x.db.transaction() as conn:
             outcome = _take_in(x, conn, account, order, task)
-    except ConstraintViolated as violated:
+    except store.AnotherTransfer:
         task.taken_back()
-        if violated.constraint not in _ONE_TRANSFER:
-            raise
         outcome = _Contradicts("order_has_another_transfer")
         with x.db.transaction() as conn:
             _tell_contradiction(conn, task, order, outcome.rule, None)

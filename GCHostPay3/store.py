@@ -32,6 +32,10 @@ from .records import (
 QUERIES: Final = Queries.load(Path(__file__).with_suffix(".sql"))
 
 
+class AnotherTransfer(Exception):
+    """The order, or the batch, has a transfer under another name: nothing was written."""
+
+
 # --- what others wrote ------------------------------------------------------------------------------------------------
 
 
@@ -142,7 +146,10 @@ def insert_transfer(
     now: datetime,
     due_at: datetime | None,
 ) -> Transfer | None:
-    """The new transfer with the amount and address of our own rows; None if it was there already."""
+    """The new transfer with the amount and address of our own rows; None if it was there already.
+
+    Raises AnotherTransfer if the order, or the batch, has one under another name.
+    """
     to_address, value = to_checksum(rows.payin_address), rows.amount
     made = QUERIES.run(
         conn,
@@ -162,7 +169,10 @@ def insert_transfer(
         now=now,
         due_at=due_at,
     )
-    return lock_transfer(conn, rows.unique_id) if made else None
+    transfer = lock_transfer(conn, rows.unique_id)
+    if transfer is None:
+        raise AnotherTransfer(rows.unique_id)
+    return transfer if made else None
 
 
 def lock_repayable(conn: Connection, batch_conversion_id: UUID) -> str | None:

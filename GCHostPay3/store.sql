@@ -64,12 +64,13 @@ UPDATE account
  WHERE address = :address AND chain_id = :chain_id AND drive_lease_by = :lease;
 
 -- name: insert_transfer(unique_id, request_hash, context, batch_conversion_id, cn_api_id, order_id, account_address, chain_id, to_address, value_wei, transfer_status, supersedes, now, due_at)
--- A new transfer; of two deliveries of one pay order one makes the row.
+-- A new transfer; of two deliveries of one pay order one makes the row. Every rule of uniqueness yields, not only the one
+-- on the name: of two at once, PostgreSQL may compare the order first.
 INSERT INTO transfer (unique_id, request_hash, context, batch_conversion_id, cn_api_id, order_id, account_address, chain_id,
        to_address, value_wei, transfer_status, supersedes, created_at, updated_at, due_at)
 VALUES (:unique_id, :request_hash, :context, :batch_conversion_id, :cn_api_id, :order_id, :account_address, :chain_id,
        :to_address, :value_wei, :transfer_status, :supersedes, :now, :now, :due_at)
-ON CONFLICT ON CONSTRAINT transfer_is_named_once DO NOTHING;
+ON CONFLICT DO NOTHING;
 
 -- name: lock_repayable(batch_conversion_id)
 -- The batch's transfer that ended without effect and that a person approved to be replaced, locked: replaced once.

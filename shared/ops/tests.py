@@ -1,8 +1,12 @@
 """`gcpay test`: the checks, then every test, then one plain closing line that a person and CI can trust."""
 
+import contextlib
+import os
+import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
@@ -14,6 +18,8 @@ from shared.ops.exits import Exit
 
 _NOTHING_COLLECTED = 5
 _NO_FLEET = ["--ignore=tests/e2e"]
+_MEMORY = Path("/dev/shm")  # noqa: S108 - each run makes a folder of its own in it
+_ROOM_BYTES = 4 * 2**30
 
 
 @dataclass(frozen=True)
@@ -70,4 +76,28 @@ def _pytest(root: Path, report: Path, arguments: list[str]) -> int:
     # On both cores, whole files to one worker: what a file starts is started once.
     spread = [] if any(each.startswith(("-n", "--numprocesses")) for each in arguments) else ["-n", "2"]
     command = [sys.executable, "-P", "-m", "pytest", *spread, "--dist", "loadfile", f"--junitxml={report}", *arguments]
-    return subprocess.run(command, cwd=root, check=False).returncode
+    with _folder_for_databases() as folder:
+        # What a failed test leaves for its reader stays on disk.
+        kept = {"PYTEST_DEBUG_TEMPROOT": tempfile.gettempdir()}
+        return subprocess.run(command, cwd=root, env={**kept, **os.environ, "TMPDIR": folder}, check=False).returncode
+
+
+@contextlib.contextmanager
+def _folder_for_databases() -> Iterator[str]:
+    """The caller's TMPDIR if there is one; else, where there is room, a folder in memory: making and dropping a test's
+    database is ten times cheaper there (9 ms against 100)."""
+    if "TMPDIR" in os.environ or not _has_room(_MEMORY):
+        yield tempfile.gettempdir()
+        return
+    for left in _MEMORY.glob("gcpay-test-*"):  # by a run that was killed
+        if not Path("/proc", left.name.split("-")[2]).exists():
+            shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(
+        prefix=f"gcpay-test-{os.getpid()}-", dir=_MEMORY, ignore_cleanup_errors=True
+    ) as own:
+        Path(own).chmod(0o711)  # PostgreSQL's user gets through to its cluster when we are root
+        yield own
+
+
+def _has_room(folder: Path) -> bool:
+    return os.access(folder, os.W_OK | os.X_OK) and shutil.disk_usage(folder).free >= _ROOM_BYTES

@@ -13,7 +13,7 @@ import pytest
 from shared.sandbox.identity import IdentityService, command
 from shared.sandbox.lifetime import guarded
 from shared.sandbox.loopback import call_json
-from shared.sandbox.processes import Process, ProcessGroup, StartFailed, ended_once
+from shared.sandbox.processes import Process, ProcessGroup, StartFailed
 
 READY = "import json, time; print(json.dumps({'ready': True, 'port': 7}), flush=True); "
 STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
@@ -157,18 +157,26 @@ def test_a_second_interrupt_does_not_stop_the_stopping() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_only_the_first_signal_counts_until_the_block_has_cleaned_up(number: signal.Signals) -> None:
-    before = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
-    cleaned_up = False
-    with pytest.raises((KeyboardInterrupt, SystemExit)), ended_once():
-        try:
-            with ended_once():
-                os.kill(os.getpid(), number)
-        finally:
-            for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-                os.kill(os.getpid(), each)
-            cleaned_up = True
-    assert cleaned_up
-    assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == before
+    script = (
+        "import os, signal\n"
+        "from shared.sandbox.processes import ended_once\n"
+        "ending = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)\n"
+        "before = [signal.getsignal(each) for each in ending]\n"
+        "try:\n"
+        "    with ended_once():\n"
+        "        try:\n"
+        "            with ended_once():\n"
+        f"                os.kill(os.getpid(), {int(number)})\n"
+        "        finally:\n"
+        "            for each in ending:\n"
+        "                os.kill(os.getpid(), each)\n"
+        "            print('cleaned up')\n"
+        "except (KeyboardInterrupt, SystemExit) as ended:\n"
+        "    print(ended.args == (() if ending[0] == " + f"{int(number)} else ({128 + number},)))\n"
+        "    print([signal.getsignal(each) for each in ending] == before)\n"
+    )
+    told = subprocess.run(python(script), capture_output=True, text=True, check=True, timeout=30)
+    assert told.stdout.split("\n") == ["cleaned up", "True", "True", ""]
 
 
 def test_a_guard_passes_on_the_stop_signal_and_the_exit_code() -> None:

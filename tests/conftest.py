@@ -31,8 +31,12 @@ _NOTICE_CHANGES = (
     "INSERT INTO test_fixture.schema_of_this_database VALUES (false)",
     """CREATE FUNCTION test_fixture.notice() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER AS
        'BEGIN UPDATE test_fixture.schema_of_this_database SET changed = true; END'""",
-    "CREATE EVENT TRIGGER test_fixture_notices ON ddl_command_end EXECUTE FUNCTION test_fixture.notice()",
+    """CREATE FUNCTION test_fixture.notice_rows() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS
+       'BEGIN UPDATE test_fixture.schema_of_this_database SET changed = true; RETURN NULL; END'""",
 )
+_NOTICE_SCHEMA = "CREATE EVENT TRIGGER test_fixture_notices ON ddl_command_end EXECUTE FUNCTION test_fixture.notice()"
+_NOTICE_ROWS = """CREATE TRIGGER test_fixture_notices AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON {}
+                  EXECUTE FUNCTION test_fixture.notice_rows()"""
 
 
 @dataclass
@@ -67,7 +71,7 @@ class Postgres:
 
     def take_back(self, name: str) -> None:
         """Ends its sessions and empties it for the next test (10 ms; a new one costs 130), or drops it when the test
-        has changed its schema."""
+        has changed its schema, or rows that the migrations made."""
         with closing(self._superuser_of(name)) as connection:
             cursor = connection.cursor()
             cursor.execute(
@@ -93,7 +97,7 @@ class Postgres:
             cursor = connection.cursor()
             cursor.execute("SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'")
             self._emptied = sorted({name for (name,) in cursor.fetchall()} - set(KEPT_ROWS))
-            for statement in _NOTICE_CHANGES:
+            for statement in [*_NOTICE_CHANGES, *map(_NOTICE_ROWS.format, KEPT_ROWS), _NOTICE_SCHEMA]:
                 cursor.execute(statement)
 
     def _superuser_of(self, name: str) -> pg8000.dbapi.Connection:

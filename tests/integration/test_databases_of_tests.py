@@ -28,7 +28,12 @@ def test_rows_are_gone_and_the_numbers_begin_anew(postgres: Postgres) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    ["alter table alert add column more text", "create table more ()", "revoke all on alert from gcpay_executor"],
+    [
+        "alter table alert add column more text",
+        "create table more ()",
+        "revoke all on alert from gcpay_executor",
+        "delete from allowed_transition",
+    ],
 )
 def test_a_changed_schema_is_seen_by_nobody_else(postgres: Postgres, change: str) -> None:
     name = postgres.lend()

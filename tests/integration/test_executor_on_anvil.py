@@ -16,9 +16,10 @@ from shared.ops.proof_report import check, read_verdict
 from shared.sandbox.chain import CHAIN_ID, HOST_WALLET, Chain
 from shared.sandbox.chain.rpc import Rpc
 from shared.sandbox.chain.wallet import Wallet
-from tests.integration.executor_world import SOME_ETH, World
+from tests.integration.executor_world import LIMITS, SOME_ETH, World
 
 DEPOSIT = "0x00000000000000000000000000000000000A11CE"
+MINUTES, BLOCKS_PER_MINUTE = 60, 5  # an hour
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +130,54 @@ def test_a_reorg_on_a_real_chain_brings_the_same_bytes_back(world: World, rpc: R
     blocks(world, rpc, 4)
     assert world.state(order) == "settled"
     assert len(world.attempts()) == 1
+
+
+def test_a_reorg_two_blocks_deep_brings_the_same_bytes_back(world: World, rpc: Rpc) -> None:
+    deposit_before = eth_of(rpc, DEPOSIT)
+    order = world.a_payable_order(to=DEPOSIT)
+    world.pay(order)
+    world.settle_down()
+    blocks(world, rpc, 1)
+    blocks(world, rpc, 1)
+    assert world.state(order) == "included"
+    rpc.call("anvil_reorg", 2, [])
+    world.wait()
+    assert world.state(order) == "live"
+    assert eth_of(rpc, DEPOSIT) == deposit_before
+    world.wait(40)
+    blocks(world, rpc, 4)
+    assert world.state(order) == "settled"
+    assert len(world.attempts()) == 1
+    assert eth_of(rpc, DEPOSIT) - deposit_before == SOME_ETH
+
+
+@pytest.mark.parametrize("affordable", [True, False])
+def test_a_base_fee_five_times_as_high_for_an_hour_of_blocks_ends_paid_once(
+    world: World, rpc: Rpc, affordable: bool
+) -> None:
+    deposit_before = eth_of(rpc, DEPOSIT)
+    order = world.a_payable_order(to=DEPOSIT)
+    world.pay(order)
+    world.settle_down()
+    (first,) = world.attempts()
+    dear = 5 * int(first["cap_wei"])
+    ceiling = LIMITS.max_fee_per_gas_wei if affordable else 2 * int(first["cap_wei"])
+    world.with_limits(max_fee_per_gas_wei=ceiling)
+    for _ in range(MINUTES):
+        for _ in range(BLOCKS_PER_MINUTE):
+            rpc.call("anvil_setNextBlockBaseFeePerGas", hex(dear))
+            rpc.call("anvil_mine", "0x1")
+        world.wait(60)
+    assert (world.state(order) == "settled") == affordable
+    rpc.call("anvil_setNextBlockBaseFeePerGas", hex(int(first["cap_wei"]) // 3))
+    for _ in range(20):
+        if world.state(order) != "settled":
+            blocks(world, rpc, 1)
+    assert world.state(order) == "settled"
+    assert all(int(each["cap_wei"]) <= ceiling for each in world.attempts())
+    assert ("attempt_at_ceiling" in world.alerts()) == (not affordable)
+    assert eth_of(rpc, DEPOSIT) - deposit_before == SOME_ETH
+    assert world.account()["next_nonce"] == world.slots()[0]["nonce"] + 1
 
 
 def test_bytes_that_a_real_pool_finds_too_cheap_are_replaced_and_paid_once(world: World, rpc: Rpc) -> None:

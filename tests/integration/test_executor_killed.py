@@ -1,4 +1,4 @@
-"""kill -9 of a real process at every step of T0 to T8, against a real node: the next process pays once, the same bytes."""
+"""kill -9 of a real process at every step of T0 to T8, against a real node: the next one pays once, the same bytes."""
 
 from __future__ import annotations
 

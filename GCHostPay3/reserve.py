@@ -32,7 +32,10 @@ _PLAIN_TRANSFER_GAS = 21_000
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """What was read of the chain before the lock: the balance at one finalized block, and what the gas may cost."""
+    """What was read of the chain before the lock: the balance at one finalized block, and what the gas may cost at most.
+
+    `cap_wei` is the ceiling, not today's price: every later bump is paid for from the hold, and needs no new look.
+    """
 
     block: Block
     balance: Ether
@@ -71,7 +74,7 @@ def reserve_next(x: Executor, account: Account, block: Block, task: Task) -> str
 def _costs(x: Executor, transfer: Transfer, block: Block) -> Costs | str:
     """The costs of this transfer, or why a person must look at it."""
     balance = Ether(x.chain.balance_wei(x.wallet, block))
-    fees = x.chain.fees(x.limits.max_fee_per_gas_wei)
+    x.chain.fees(x.limits.max_fee_per_gas_wei)  # raises while the market is above the ceiling
     try:
         gas_limit = x.chain.estimate_gas(x.wallet, transfer.to_address, transfer.value.wei)
     except TransferWouldFail as failure:
@@ -80,7 +83,7 @@ def _costs(x: Executor, transfer: Transfer, block: Block) -> Costs | str:
         # The node sees too little ETH, maybe in a newer block than ours: judged below, by what is final.
         gas_limit = _PLAIN_TRANSFER_GAS
         balance = min(balance, transfer.value)
-    return Costs(block, balance, gas_limit, fees.cap_wei)
+    return Costs(block, balance, gas_limit, x.limits.max_fee_per_gas_wei)
 
 
 def _hold(x: Executor, transfer: Transfer, reason: str, task: Task) -> str | None:

@@ -320,8 +320,8 @@ def test_too_little_eth_uses_no_nonce_and_goes_on_after_a_top_up(world: World) -
     assert world.account()["account_status"] == "active"
 
 
-def test_value_gas_and_reserve_must_all_be_there_to_the_wei(world: World) -> None:
-    gas_wei = 26_250 * 21 * GWEI
+def test_value_gas_at_the_ceiling_and_reserve_must_all_be_there_to_the_wei(world: World) -> None:
+    gas_wei = 26_250 * world.x.limits.max_fee_per_gas_wei  # so that no bump ever lacks funds
     needed = SOME_ETH + Ether(gas_wei) + world.x.limits.gas_reserve
     world.chain.set_balance(HOST_WALLET.address, needed.wei - 1)
     order = world.a_payable_order()

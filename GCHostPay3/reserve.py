@@ -32,7 +32,7 @@ _PLAIN_TRANSFER_GAS = 21_000
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """What was read of the chain before the lock: the balance at one finalized block, and what the gas may cost at most.
+    """What was read before the lock: the balance at one finalized block, and what the gas may cost at most.
 
     `cap_wei` is the ceiling, not today's price: every later bump is paid for from the hold, and needs no new look.
     """

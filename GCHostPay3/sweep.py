@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from shared.lifecycle import TryLater
 from shared.money import Ether
@@ -59,3 +59,7 @@ def _look_at_the_witnesses(x: Executor, task: Task) -> None:
         return
     with suppress(TryLater):  # a witness that is away is asked again by the next sweep, and before anything is judged
         admit(x, account, task)
+    for record in x.chain.provider_records():
+        fields: dict[str, Any] = dict(record.as_fields())
+        task.say("provider_seen", **fields)
+    task.committed()

@@ -92,7 +92,6 @@ class EthereumChain:
         return heads
 
     def provider_records(self) -> list[ProviderRecord]:
-        """How each provider has behaved since this process started; asks nobody. For health and logs."""
         return self._quorum.records.snapshot()
 
     def agreed_finalized(self) -> Block:

@@ -12,6 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from shared.chain.record import ProviderRecord
 from shared.money import Price, Tether
 
 
@@ -250,6 +251,9 @@ class Chain(Protocol):
 
     def latest_heads(self) -> list[Head]:
         """Each provider's newest block or its trouble; never raises."""
+
+    def provider_records(self) -> list[ProviderRecord]:
+        """How each provider has behaved since this process started; asks nobody."""
 
     def agreed_finalized(self) -> Block:
         """The highest block that a quorum calls finalized and whose hash it agrees on."""

@@ -34,6 +34,7 @@ from shared.chain import (
     decode_signed,
     same_address,
 )
+from shared.chain.record import ProviderRecord
 from shared.money import Price, Tether
 
 FINAL_AFTER = 2  # blocks, as anvil with one slot in an epoch
@@ -178,6 +179,9 @@ class FakeChain:
         if self.away:
             return [Head(name, None, "does not answer") for name in self.providers]
         return [Head(name, self._blocks[-1].as_block()) for name in self.providers]
+
+    def provider_records(self) -> list[ProviderRecord]:
+        return [ProviderRecord(name) for name in self.providers]
 
     def agreed_finalized(self) -> Block:
         self._read("finalized block")

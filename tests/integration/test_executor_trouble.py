@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
 from GCHostPay3 import store
 from GCHostPay3.executor import Executor
@@ -463,3 +464,12 @@ def test_a_held_transfer_reminds_a_person_and_is_not_driven(world: World) -> Non
     swept = world.sweep()
     assert (swept.driven, swept.overdue) == (0, 1)
     assert world.alerts() == ["transfer_held", "transfer_overdue"]
+
+
+def test_a_sweep_tells_how_each_provider_has_behaved(world: World) -> None:
+    a_live_transfer(world)
+    with capture_logs() as lines:
+        world.sweep()
+    seen = [line for line in lines if line["event"] == "provider_seen"]
+    assert [line["provider"] for line in seen] == list(world.chain.providers)
+    assert {"answers", "failures", "disagreements"} <= seen[0].keys()

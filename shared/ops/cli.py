@@ -21,6 +21,7 @@ _SECTIONS = {
 _EXAMPLES = [
     ("gcpay demo", "three payments become one swap and three shares"),
     ("gcpay demo --deliver 12", "the same, every payment posted twelve times at once"),
+    ("gcpay demo --chaos 7", "the same result, though everything is broken meanwhile"),
     ("gcpay demo --json | jq .books", "the result for a program"),
     ("gcpay up", "keep the sandbox running and print its URLs"),
     ("gcpay test", "everything that has to be true, from lint to the whole fleet"),
@@ -90,6 +91,12 @@ def gcpay(ctx: click.Context) -> None:
     help="Post each payment N times at once.",
 )
 @click.option("--instant", is_flag=True, help="Also one instant payout, with a token as an upstream would send it.")
+@click.option(
+    "--chaos",
+    type=click.IntRange(min=0),
+    metavar="SEED",
+    help="Break what this seed says meanwhile: processes, tasks, the database, a node, the exchange.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Only JSON on standard output.")
 def demo(
     payments_file: Path | None,
@@ -98,6 +105,7 @@ def demo(
     exchange_pays: str | None,
     deliver: int,
     instant: bool,
+    chaos: int | None,
     as_json: bool,
 ) -> None:
     """Take payments through the whole fleet to distributed USDT, and show every step.
@@ -115,6 +123,7 @@ def demo(
         exchange_pays=exchange_pays,
         deliver=deliver,
         instant=instant,
+        chaos=chaos,
     )
     from shared.sandbox.demo.run import run_demo
     from shared.sandbox.processes import ended_once

@@ -258,6 +258,12 @@ class ProcessGroup:
         process.wait_ready(timeout_s)
         return process
 
+    def end(self, process: Process) -> None:
+        """Stop one of its processes and forget it: its number may soon be somebody else's."""
+        with self._lock:
+            process.stop()
+            self.processes.remove(process)
+
     def stop(self) -> None:
         """Stop all, last started first. A repeat does nothing."""
         with self._lock:

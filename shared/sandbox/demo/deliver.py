@@ -14,7 +14,7 @@ from shared.sandbox.demo.options import Line
 from shared.sandbox.fleet import Fleet
 from shared.sandbox.posting import Outcome
 
-_TRIES = 5
+_PATIENCE_S = 90.0
 _PAUSE_S = 0.5
 _TRY_AGAIN = {None, 408, 429, 500, 502, 503, 504}
 _SHOWN_NAME = 60
@@ -72,12 +72,14 @@ class Deliverer:
         self._pool.shutdown()
 
     def _post(self, line: Line) -> Outcome:
-        """As a webhook sender does: a 5xx or silence means "again", anything else is an answer."""
-        for _ in range(_TRIES):
-            outcome = self._fleet.post_payment(line.text)
-            if outcome.status not in _TRY_AGAIN:
-                return outcome
+        """As a webhook sender does: a 5xx, silence or nobody there means "again", anything else is an answer."""
+        give_up_at = time.monotonic() + _PATIENCE_S
+        while (outcome := self._fleet.post_payment(line.text)).status in _TRY_AGAIN:
+            if time.monotonic() > give_up_at:
+                break
             time.sleep(_PAUSE_S)
+        else:
+            return outcome
         raise Leave(f"Intake did not take {line.name}: {outcome.status or outcome.reason}.", Exit.UNAVAILABLE)
 
 

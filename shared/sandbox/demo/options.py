@@ -26,7 +26,7 @@ class Line:
 
 @dataclass(frozen=True)
 class DemoOptions:
-    """The wishes, read and possible."""
+    """The wishes, read and possible. `chaos`: the seed of what is broken meanwhile; None breaks nothing."""
 
     lines: tuple[Line, ...]
     threshold: Usd
@@ -34,6 +34,7 @@ class DemoOptions:
     exchange_pays: Tether | None
     deliver: int
     instant: bool
+    chaos: int | None = None
 
     @classmethod
     def parse(
@@ -45,6 +46,7 @@ class DemoOptions:
         exchange_pays: str | None = None,
         deliver: int = 3,
         instant: bool = False,
+        chaos: int | None = None,
     ) -> Self:
         """Read the command line's texts and the file. Leaves with 2 and a sentence for the first impossible one."""
         return cls(
@@ -54,6 +56,7 @@ class DemoOptions:
             exchange_pays=None if exchange_pays is None else _payout(exchange_pays),
             deliver=deliver,
             instant=instant,
+            chaos=chaos,
         )
 
 

@@ -39,6 +39,7 @@ class Result:
     seconds: float
     troubles: list[str]
     below_threshold: str | None
+    chaos: Json | None = None
 
     @property
     def ok(self) -> bool:
@@ -56,7 +57,8 @@ class Result:
         return f"Everything balances to the last unit: shares = arrived, sent = ordered, and {proof}."
 
     def as_json(self) -> Json:
-        return {
+        asked_for = {} if self.chaos is None else {"chaos": self.chaos}
+        told: Json = {
             "ok": self.ok,
             "payments": self.payments,
             "refused": self.refused,
@@ -68,7 +70,8 @@ class Result:
             "books": self.books.as_json(),
             "services": dict(self.services),
             "seconds": round(self.seconds, 1),
-        } | ({"message": self.last_word} if self.troubles or not self.batches else {})
+        }
+        return told | asked_for | ({"message": self.last_word} if self.troubles or not self.batches else {})
 
     @staticmethod
     def ether_text(wei_text: object) -> str:
@@ -86,6 +89,7 @@ def sum_up(
     seconds: float,
     below_threshold: str | None,
     troubles: list[str],
+    chaos: Json | None = None,
 ) -> Result:
     """Put everything together and look for contradictions."""
     transfers = [row for row in seen.transfers if row["outcome"] == "settled"]
@@ -125,6 +129,7 @@ def sum_up(
         seconds=seconds,
         troubles=found,
         below_threshold=below_threshold,
+        chaos=chaos,
     )
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,7 +16,7 @@ from shared.lifecycle import TryLater
 from shared.money import Ether, Usd
 from shared.ops.books_report import reconcile
 from shared.ops.exits import Exit, Leave
-from shared.sandbox.demo.deliver import Deliverer, Refusal
+from shared.sandbox.demo.deliver import Delivered, Deliverer, Refusal
 from shared.sandbox.demo.options import DemoOptions, Line
 from shared.sandbox.demo.readings import Seen, look, usd
 from shared.sandbox.demo.result import Result, Wallet, sum_up
@@ -23,9 +25,14 @@ from shared.sandbox.demo.story import GATEWAY, HOST_WALLET, Step, Story
 from shared.sandbox.fleet import Fleet, FleetNotStarted, FleetOptions
 from shared.sandbox.fleet.places import new_run_folder
 
+if TYPE_CHECKING:
+    from shared.sandbox.chaos.storm import Storm
+
 _LOOK_EVERY_S = 0.2
 _SILENCE_S = 60.0
 _TICKS = 50
+_TICKS_FAIL_S = 5.0
+_TICKS_FAIL_IN_CHAOS_S = 90.0
 _SHOWN_PAYMENTS = 10
 _FINAL_BATCH = ("completed", "released", "parked")
 _FINAL_REQUEST = ("reported", "parked")
@@ -65,6 +72,7 @@ def _fleet_options(options: DemoOptions, logs: Path) -> FleetOptions:
         exchange_pays=options.exchange_pays,
         # Who sets the exchange's price himself means it: the guard against a bad quote is opened as far as it goes.
         quote_band_percent="5" if options.exchange_pays is None else _WIDE_OPEN,
+        proxied_database=options.chaos is not None,
     )
 
 
@@ -79,19 +87,18 @@ class _Demo:
 
     def play(self) -> Result:
         before = self._wallet()
-        deliverer = Deliverer(self._fleet, self._options.deliver)
-        try:
-            self._deliver_all(deliverer)
-        finally:
-            deliverer.close()
-        if self._options.instant:
-            self._instant()
-        self._swap()
-        seen = self._follow()
+        if self._options.chaos is None:
+            seen, delivered = self._acts()
+            chaos = None
+        else:
+            with self._storm(self._options.chaos) as storm:
+                seen, delivered = self._acts()
+                storm.calm()
+            chaos = storm.as_json()
         books = reconcile(self._fleet.database, self._fleet.chain, self._fleet.chain_settings)
         return sum_up(
             seen,
-            deliverer.delivered,
+            delivered,
             before,
             self._wallet(),
             books,
@@ -99,7 +106,32 @@ class _Demo:
             self._screen.seconds,
             self._below_threshold,
             self._troubles,
+            chaos,
         )
+
+    def _acts(self) -> tuple[Seen, Delivered]:
+        with closing(Deliverer(self._fleet, self._options.deliver)) as deliverer:
+            self._deliver_all(deliverer)
+        if self._options.instant:
+            self._instant()
+        self._swap()
+        return self._follow(), deliverer.delivered
+
+    @contextmanager
+    def _storm(self, seed: int) -> Iterator[Storm]:
+        from shared.sandbox.chaos.storm import Storm
+
+        storm = Storm(
+            self._fleet,
+            seed,
+            lambda: self._screen.seconds,
+            lambda broken: self._screen.step(Step("chaos", broken.what)),
+        )
+        storm.start()
+        try:
+            yield storm
+        finally:
+            storm.stop()
 
     # --- act one: payments arrive ---------------------------------------------------------------------------------
 
@@ -148,15 +180,24 @@ class _Demo:
 
     def _tick(self) -> Mapping[str, object] | None:
         """What the tick answered; a tick that could not read something is repeated, as the scheduler would."""
-        for _ in range(5):
+        patience_s = _TICKS_FAIL_S if self._options.chaos is None else _TICKS_FAIL_IN_CHAOS_S
+        give_up_at = time.monotonic() + patience_s
+        while True:
             tick = self._fleet.tick()
-            if tick.status == 200 and isinstance(tick.body, dict):
+            out_of_time = time.monotonic() > give_up_at
+            if tick.status == 200 and isinstance(tick.body, dict) and (out_of_time or not self._passes(tick.body)):
                 if not tick.body.get("batch_created"):
                     self._no_batch(tick.body)
                 return tick.body
+            if out_of_time:
+                self._troubles.append(f"/check-threshold answered {tick.status}: {tick.reason or tick.body}")
+                return None
             time.sleep(1)
-        self._troubles.append(f"/check-threshold answered {tick.status}: {tick.reason or tick.body}")
-        return None
+
+    def _passes(self, body: Mapping[str, object]) -> bool:
+        """No batch for a reason that is gone when the chaos is."""
+        outcome = body.get("outcome")
+        return self._options.chaos is not None and outcome not in ("batch_created", "below_threshold")
 
     def _no_batch(self, body: Mapping[str, object]) -> None:
         outcome, sentence = str(body.get("outcome")), str(body.get("message"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -82,7 +82,16 @@ class Screen:
             self.title("Parked, for a person to decide")
             for payment in result.parked:
                 self._console.print(f"  {payment['payment_ref']}: {payment['reason']}", soft_wrap=True)
+        if result.chaos is not None:
+            self._chaos(result.chaos)
         self.title(result.last_word)
+
+    def _chaos(self, chaos: Mapping[str, object]) -> None:
+        broken = chaos["broken"]
+        assert isinstance(broken, list)
+        self.title(f"Broken meanwhile, by seed {chaos['seed']}")
+        for each in broken:
+            self._console.print(Text(f"{each['at_s']:6.1f} s {each['what']}"), soft_wrap=True)
 
 
 def _payments(result: Result) -> Table:

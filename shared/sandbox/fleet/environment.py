@@ -36,7 +36,8 @@ class World:
 
     def operator(self) -> dict[str, str]:
         """The settings of an operator's command line: reads the database and the chain, changes nothing."""
-        return self.database(roles.OPERATOR) | self.chain() | {"SIGNED_BYTES_ARCHIVE": self.archive}
+        direct = {"DATABASE_PORT": str(self.options.ports.postgres)}
+        return self.database(roles.OPERATOR) | direct | self.chain() | {"SIGNED_BYTES_ARCHIVE": self.archive}
 
     @property
     def archive(self) -> str:
@@ -44,10 +45,11 @@ class World:
         return str((self.options.logs / "signed-bytes").resolve())
 
     def database(self, role: str) -> dict[str, str]:
-        """DATABASE_...: plain, on loopback."""
+        """DATABASE_...: plain, on loopback; through the proxy when there is one."""
+        ports = self.options.ports
         return {
             "DATABASE_HOST": "127.0.0.1",
-            "DATABASE_PORT": str(self.options.ports.postgres),
+            "DATABASE_PORT": str(ports.postgres_proxy if self.options.proxied_database else ports.postgres),
             "DATABASE_NAME_SECRET": DATABASE_NAME,
             "DATABASE_USER_SECRET": role,
         }

@@ -18,6 +18,7 @@ from shared.sandbox.fleet.options import FleetOptions
 from shared.sandbox.fleet.start import CHECK_JOB, Start, health_of
 from shared.sandbox.identity import IdentityClient
 from shared.sandbox.postgres import PostgresFailed
+from shared.sandbox.postgres_proxy import PostgresProxy
 from shared.sandbox.posting import Outcome, Posting
 from shared.sandbox.processes import Process, StartFailed, undisturbed
 from shared.sandbox.scheduler import SchedulerControl, Tick
@@ -84,6 +85,11 @@ class Fleet:
                 parts=start,
                 stack=stack.pop_all(),
             )
+
+    @property
+    def database_proxy(self) -> PostgresProxy | None:
+        """What the services' way to the database can be broken with; None when they have a way of their own."""
+        return self.parts.database_proxy
 
     @property
     def urls(self) -> dict[str, str]:

@@ -19,7 +19,8 @@ class FleetOptions:
     """The settings of a fleet and its world. `exchange_pays`: quote and payout of the first order, else by the price.
 
     `tick_every_s` is in the fleet's own time, which runs `time_scale` times as fast as the clock on the wall; 0 ticks
-    only on request. `logs`: the folder for every process's log, made when missing.
+    only on request. `logs`: the folder for every process's log, made when missing. `proxied_database`: the services
+    reach the database through a proxy that can fail (`Fleet.database_proxy`).
     """
 
     logs: Path
@@ -35,4 +36,5 @@ class FleetOptions:
     max_daily: Ether = Ether(800 * 10**18)
     instant_max: Ether = Ether(2 * 10**18)
     gas_reserve: Ether = Ether(5 * 10**16)
+    proxied_database: bool = False
     ports: Ports = field(default_factory=Ports.free)

@@ -37,6 +37,7 @@ class Ports:
     chain: int
     chain_second: int
     postgres: int
+    postgres_proxy: int
 
     @classmethod
     def free(cls) -> Self:

@@ -34,6 +34,7 @@ from shared.sandbox.fleet.queues import write_queues
 from shared.sandbox.lifetime import guarded
 from shared.sandbox.loopback import call_json
 from shared.sandbox.postgres import EmbeddedPostgres
+from shared.sandbox.postgres_proxy import PostgresProxy
 from shared.sandbox.processes import Process, ProcessGroup, undisturbed
 from shared.sandbox.scheduler import Job
 
@@ -54,6 +55,7 @@ class Start:
     on_progress: Callable[[str], None]
     processes: dict[str, Process] = field(default_factory=dict)
     postgres: EmbeddedPostgres | None = None
+    database_proxy: PostgresProxy | None = None
 
     def run(self) -> World:
         """Start all and wait until everything answers. Raises StartFailed, PostgresFailed or AnvilUnavailable."""
@@ -91,6 +93,14 @@ class Start:
         for name in SERVICES:
             self.processes[name].wait_ready(_READY_S)
 
+    def start_again(self, name: str, world: World) -> None:
+        """Start a service, or the task service, whose process has ended. Returns at once, before it answers."""
+        self._group.end(self.processes[name])
+        if name in SERVICES:
+            self._spawn_service(name, world)
+        else:
+            self._spawn("tasks", self._tasks_command())
+
     def _run(self, pool: ThreadPoolExecutor) -> World:
         self._group = self.stack.enter_context(ProcessGroup())
         chain = pool.submit(self._start_chain)
@@ -124,6 +134,9 @@ class Start:
     def _start_postgres(self) -> None:
         postgres = self.postgres = EmbeddedPostgres.start(port=self.options.ports.postgres)
         self.stack.callback(postgres.stop)
+        if self.options.proxied_database:
+            self.database_proxy = PostgresProxy(postgres.port, self.options.ports.postgres_proxy)
+            self.stack.enter_context(self.database_proxy)
         postgres.create_database(DATABASE_NAME)
         superuser = self.database(postgres.user)
         with superuser.transaction() as conn:

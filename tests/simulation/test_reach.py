@@ -8,8 +8,8 @@ from collections import Counter
 from shared.lifecycle import ALL_TRANSITIONS
 from shared.sandbox.simulator.histories import play
 from shared.sandbox.simulator.session import Session
+from tests.simulation.many import WATCHED, must_hold
 
-SEEDS = range(100)
 _MOVE = re.compile(r"\S+ {6}.*?: ([a-z_]+)(?: \(|$)")
 # What chance alone reaches too rarely, or never by design; each is the matter of a named history or a test of its own.
 ELSEWHERE = frozenset(
@@ -26,8 +26,10 @@ ELSEWHERE = frozenset(
 
 def test_a_hundred_histories_meet_every_event_that_chance_can_bring(session: Session) -> None:
     met: Counter[str] = Counter()
-    for seed in SEEDS:
-        for line in play(session, seed, listening=True).lines:
+    for seed in WATCHED:
+        ending = play(session, seed, listening=True)
+        must_hold(session, seed, ending)
+        for line in ending.lines:
             found = _MOVE.match(line)
             if found:
                 met[found[1]] += 1

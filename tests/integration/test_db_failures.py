@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -25,6 +24,7 @@ from shared.db import (
 )
 from shared.db.roles import INTAKE, OWNER
 from shared.lifecycle.reactions import Unknown
+from shared.sandbox.postgres_proxy import Moment, PostgresProxy
 from tests.conftest import Postgres
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -44,95 +44,69 @@ def end_all_sessions(postgres: Postgres, database_name: str) -> None:
     )
 
 
-class Wire:
-    """A TCP relay to the server that can cut the connection around a COMMIT."""
-
-    def __init__(self, port: int) -> None:
-        self.server_port = port
-        self.cut_before_commit = False
-        self.cut_after_commit = False
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        self._threads = [threading.Thread(target=self._accept, daemon=True)]
-        self._threads[0].start()
-
-    def close(self) -> None:
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
-        for thread in self._threads:
-            thread.join(5)
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self.listener.accept()
-            except OSError:
-                return
-            thread = threading.Thread(target=self._relay, args=(client,), daemon=True)
-            self._threads.append(thread)
-            thread.start()
-
-    def _relay(self, client: socket.socket) -> None:
-        """One connection. A side that is gone ends it; what the test is about is asserted on what is committed."""
-        with contextlib.suppress(OSError), client, socket.create_connection(("127.0.0.1", self.server_port)) as server:
-            answers = threading.Thread(target=self._answers, args=(server, client), daemon=True)
-            answers.start()
-            committing = False
-            while not committing and (sent := _receive(client)):
-                committing = b"COMMIT" in sent and (self.cut_before_commit or self.cut_after_commit)
-                if committing and self.cut_after_commit:
-                    client.shutdown(socket.SHUT_RDWR)  # nobody will hear the answer
-                if not (committing and self.cut_before_commit):
-                    server.sendall(sent)
-            if committing and self.cut_after_commit:
-                server.settimeout(5)
-                _receive(server)
-            server.shutdown(socket.SHUT_WR)
-            answers.join(5)
-
-    def _answers(self, server: socket.socket, client: socket.socket) -> None:
-        while answer := _receive(server):
-            try:
-                client.sendall(answer)
-            except OSError:
-                return
-
-
-def _receive(peer: socket.socket) -> bytes:
-    try:
-        return peer.recv(65536)
-    except OSError:
-        return b""
+@pytest.fixture
+def proxy(postgres: Postgres) -> Iterator[PostgresProxy]:
+    with PostgresProxy(postgres.server.port) as proxy:
+        yield proxy
 
 
 @pytest.fixture
-def wire(postgres: Postgres) -> Iterator[Wire]:
-    wire = Wire(postgres.server.port)
-    yield wire
-    wire.close()
-
-
-@pytest.fixture
-def over_wire(wire: Wire, database_name: str) -> Iterator[Database]:
-    database = Database(plain(host="127.0.0.1", port=wire.port, database=database_name, user=OWNER), pool_size=1)
+def through_proxy(proxy: PostgresProxy, database_name: str) -> Iterator[Database]:
+    database = Database(plain(host="127.0.0.1", port=proxy.port, database=database_name, user=OWNER), pool_size=1)
     yield database
     database.close()
 
 
-@pytest.mark.parametrize("arrived", [True, False])
+@pytest.mark.parametrize("moment", Moment)
 def test_a_commit_whose_answer_is_lost_is_unknown_whether_or_not_it_happened(
-    wire: Wire, over_wire: Database, database: Database, arrived: bool
+    proxy: PostgresProxy, through_proxy: Database, database: Database, moment: Moment
 ) -> None:
-    with pytest.raises(CommitUnknown) as caught, over_wire.transaction() as conn:
+    proxy.cut_at(moment)
+    with pytest.raises(CommitUnknown) as caught, through_proxy.transaction() as conn:
         conn.run(PAUSE, now=NOW)
-        wire.cut_after_commit, wire.cut_before_commit = arrived, not arrived
     assert isinstance(caught.value, Unknown)
-    wire.cut_after_commit = wire.cut_before_commit = False
+    assert proxy.struck == {moment: 1}
     for _ in range(200):  # the server may be a moment behind
-        if paused(database) == int(arrived):
+        if paused(database) == int(moment is Moment.AFTER_COMMIT):
             break
-    assert paused(database) == int(arrived)
-    assert over_wire.ping()
+    assert paused(database) == int(moment is Moment.AFTER_COMMIT)
+    assert through_proxy.ping()
+
+
+def test_only_commits_are_cut_and_only_as_many_as_were_asked_for(proxy: PostgresProxy, through_proxy: Database) -> None:
+    proxy.cut_at(Moment.BEFORE_COMMIT, 2)
+    proxy.cut_at(Moment.AFTER_COMMIT)
+    assert paused(through_proxy) == 0  # to read is not to commit
+    with pytest.raises(ZeroDivisionError), through_proxy.transaction() as conn:
+        conn.run(PAUSE, now=NOW)
+        raise ZeroDivisionError  # neither is to roll back
+    assert not proxy.struck
+    for _ in range(3):
+        with pytest.raises(CommitUnknown), through_proxy.transaction() as conn:
+            conn.run("update pause set reason = 'COMMIT'")
+    with through_proxy.transaction() as conn:
+        conn.run(PAUSE, now=NOW)
+    assert paused(through_proxy) == 1
+    assert proxy.struck == {Moment.BEFORE_COMMIT: 2, Moment.AFTER_COMMIT: 1}
+
+
+def test_while_the_database_is_down_nobody_gets_in_and_afterwards_everybody(
+    proxy: PostgresProxy, through_proxy: Database, database: Database
+) -> None:
+    with pytest.raises(DatabaseUnreachable), through_proxy.transaction() as conn:
+        conn.run(PAUSE, now=NOW)
+        assert proxy.go_down() == 1
+        conn.run(PAUSE, now=NOW)
+    assert not through_proxy.ping()
+    proxy.come_up()
+    assert through_proxy.ping()
+    assert paused(database) == 0
+
+
+def test_what_is_larger_than_a_packet_passes_whole_in_both_directions(through_proxy: Database) -> None:
+    text = "COMMIT;" * 100_000
+    with through_proxy.read() as conn:
+        assert conn.all("select (:text)::text as text", text=text)[0]["text"] == text
 
 
 def test_a_server_that_fails_while_committing_leaves_the_outcome_unknown(database: Database) -> None:

@@ -13,6 +13,7 @@ from typing import Final
 import stamina
 
 from shared.exchange.agreement import check_created, is_order_id
+from shared.exchange.budget import CallBudget
 from shared.exchange.port import (
     Created,
     Creation,
@@ -51,6 +52,7 @@ _FIRST_WAIT_S: Final = 0.2
 _LONGEST_WAIT_S: Final = 2.0
 _JITTER_S: Final = 0.3
 _OK: Final = 200
+_NOT_THIS_KEY: Final = (401, 403)
 _PRICE_DECIMALS: Final = 8
 
 
@@ -58,7 +60,10 @@ class ChangeNow:
     """`Exchange` over HTTP. `own_addresses` can never be deposit addresses of an order."""
 
     def __init__(self, settings: ExchangeSettings, own_addresses: Collection[str] = ()) -> None:
-        self._wire = Wire(settings.changenow_api_url, settings.changenow_api_key)
+        budget = CallBudget(settings.changenow_calls_per_minute)
+        self._wire = Wire(settings.changenow_api_url, settings.changenow_api_key, budget)
+        previous = settings.changenow_api_key_previous
+        self._previous = None if previous is None else Wire(settings.changenow_api_url, previous, budget)
         self._timeout_s = settings.changenow_timeout_s
         self._own_addresses = tuple(own_addresses)
 
@@ -135,7 +140,10 @@ class ChangeNow:
     def read(self, cn_api_id: str) -> Reading:
         if not is_order_id(cn_api_id):
             return Unreadable("this cannot be an order id", retry=False)
-        answer = self._read("/exchange/by-id", {"id": cn_api_id})
+        answer = self._read(self._wire, "/exchange/by-id", {"id": cn_api_id})
+        if self._previous is not None and isinstance(answer, Answered) and answer.status in _NOT_THIS_KEY:
+            # An order is shown to the key that made it only.
+            answer = self._read(self._previous, "/exchange/by-id", {"id": cn_api_id})
         if isinstance(answer, NotAnswered):
             return Unreadable(answer.reason, retry=True)
         if answer.status == 404:
@@ -164,7 +172,7 @@ class ChangeNow:
         return Created(Order(str(cn_api_id), str(told["payinAddress"]), request.amount, expected))
 
     def _read_object(self, question: str, path: str, query: Mapping[str, str]) -> Json:
-        answer = self._read(path, query)
+        answer = self._read(self._wire, path, query)
         if isinstance(answer, NotAnswered):
             raise ExchangeUnreadable(question, answer.reason)
         if is_refusal(answer.status):
@@ -181,7 +189,7 @@ class ChangeNow:
             raise QuoteRefused(question, refusal.kind, refusal.message)
         return told
 
-    def _read(self, path: str, query: Mapping[str, str]) -> Answered | NotAnswered:
+    def _read(self, wire: Wire, path: str, query: Mapping[str, str]) -> Answered | NotAnswered:
         """The last answer of up to four tries within the budget."""
         deadline_s = time.monotonic() + READ_BUDGET_S
         try:
@@ -194,15 +202,15 @@ class ChangeNow:
                 wait_jitter=_JITTER_S,
             ):
                 with attempt:
-                    return self._usable(path, query, deadline_s)
+                    return self._usable(wire, path, query, deadline_s)
         except _AskAgain as last:
             return last.answer
         raise AssertionError("stamina ended without an attempt")
 
-    def _usable(self, path: str, query: Mapping[str, str], deadline_s: float) -> Answered | NotAnswered:
+    def _usable(self, wire: Wire, path: str, query: Mapping[str, str], deadline_s: float) -> Answered | NotAnswered:
         # The waits between tries are bounded apart; this bounds what each try may take of the rest.
         left_s = max(deadline_s - time.monotonic(), _LEAST_TRY_S)
-        answer = self._wire.get(path, query, min(self._timeout_s, left_s))
+        answer = wire.get(path, query, min(self._timeout_s, left_s))
         if _is_worth_another_try(answer):
             raise _AskAgain(answer)
         return answer

@@ -13,14 +13,22 @@ class ExchangeSettings(BaseSettings):
     model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True)
 
     changenow_api_key: SecretStr = Field(description="the partner key of the exchange account")
+    changenow_api_key_previous: SecretStr | None = Field(
+        default=None, description="the partner key before the last rotation: orders made with it are read with it"
+    )
+    changenow_calls_per_minute: int = Field(
+        default=300, ge=6, le=1800, description="this process's share of the 1,800 calls a minute of the account"
+    )
     changenow_api_url: str = Field(default="https://api.changenow.io/v2", description="the exchange's API, version 2")
     changenow_timeout_s: int = Field(
         default=20, ge=1, le=60, description="how long one request to the exchange may take"
     )
 
-    @field_validator("changenow_api_key")
+    @field_validator("changenow_api_key", "changenow_api_key_previous")
     @classmethod
-    def _fits_a_header(cls, value: SecretStr) -> SecretStr:
+    def _fits_a_header(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None:
+            return None
         key = value.get_secret_value()
         if not key or not key.isascii() or not key.isprintable() or key != key.strip():
             raise ValueError("must be printable ASCII without spaces around it")

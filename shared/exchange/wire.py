@@ -15,9 +15,12 @@ from typing import Final
 import requests
 from pydantic import SecretStr
 
+from shared.exchange.budget import CallBudget
+
 KEY_HEADER: Final = "x-changenow-api-key"
 MOST_BYTES: Final = 262_144
 _CHUNK_BYTES: Final = 16_384
+_LEAST_S: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +40,10 @@ class NotAnswered:
 
 
 class Wire:
-    """The connection to one exchange account."""
+    """The connection to the exchange with one key. Wires of one process share its budget of calls."""
 
-    def __init__(self, url: str, api_key: SecretStr) -> None:
+    def __init__(self, url: str, api_key: SecretStr, budget: CallBudget) -> None:
+        self._budget = budget
         self._url = url.rstrip("/")
         self._api_key = api_key
         self._session = requests.Session()
@@ -64,6 +68,8 @@ class Wire:
         body: Mapping[str, str] | None = None,
     ) -> Answered | NotAnswered:
         deadline_s = time.monotonic() + timeout_s
+        if not self._budget.take(timeout_s / 2):
+            return NotAnswered("this process has used up its share of calls", maybe_sent=False)
         try:
             with self._session.request(
                 method,
@@ -71,7 +77,7 @@ class Wire:
                 params=query,
                 json=body,
                 headers={KEY_HEADER: self._api_key.get_secret_value(), "Accept": "application/json"},
-                timeout=timeout_s,
+                timeout=max(deadline_s - time.monotonic(), _LEAST_S),
                 allow_redirects=False,
                 stream=True,
             ) as response:

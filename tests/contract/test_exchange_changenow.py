@@ -53,9 +53,13 @@ class Simulator:
     rpc: Rpc
     contracts: Deployment
 
-    def account(self, key: str = KEY, timeout_s: int = 5) -> Exchange:
+    def account(self, key: str = KEY, timeout_s: int = 5, previous: str | None = None, calls: int = 1800) -> Exchange:
         settings = ExchangeSettings(
-            changenow_api_key=SecretStr(key), changenow_api_url=self.url, changenow_timeout_s=timeout_s
+            changenow_api_key=SecretStr(key),
+            changenow_api_key_previous=None if previous is None else SecretStr(previous),
+            changenow_calls_per_minute=calls,
+            changenow_api_url=self.url,
+            changenow_timeout_s=timeout_s,
         )
         return ChangeNow(settings, own_addresses=[HOST_WALLET.address])
 
@@ -268,6 +272,27 @@ def test_an_order_of_another_key_needs_a_person(simulator: Simulator, exchange: 
     refused = simulator.account(OTHER_KEY).read(order.cn_api_id)
     assert isinstance(refused, Unreadable)
     assert not refused.retry
+
+
+def test_after_a_rotation_the_orders_of_the_key_before_are_read_with_it(
+    simulator: Simulator, exchange: Exchange
+) -> None:
+    created = exchange.create(REQUEST)
+    assert isinstance(created, Created)
+    rotated = simulator.account(OTHER_KEY, previous=KEY)
+    assert isinstance(rotated.read(created.order.cn_api_id), OrderSeen)
+    newer = rotated.create(REQUEST)
+    assert isinstance(newer, Created)
+    assert isinstance(rotated.read(newer.order.cn_api_id), OrderSeen)
+    assert isinstance(exchange.read(newer.order.cn_api_id), Unreadable), "it was made with the new key"
+
+
+def test_more_calls_than_the_share_of_this_process_are_not_made(simulator: Simulator) -> None:
+    thrifty = simulator.account(calls=6, timeout_s=1)
+    assert isinstance(thrifty.create(REQUEST), Created)
+    before = simulator.orders()
+    assert thrifty.create(REQUEST) == Unclear("this process has used up its share of calls", maybe_created=False)
+    assert simulator.orders() == before
 
 
 def test_a_key_the_exchange_does_not_know_is_refused_everywhere(simulator: Simulator) -> None:

@@ -2,6 +2,8 @@
 
 `database` is a database that no other test sees meanwhile, connected as the owner of the tables; `database_as(role)` is
 the same database as one of the service roles sees it. `empty_database` is one without any schema.
+
+At the end a run says how many rows of the incident list it has covered.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import pytest
 from shared.db import Database, bootstrap_roles, migrate, plain
 from shared.db.roles import OWNER
 from shared.sandbox.postgres import EmbeddedPostgres
+from tests.simulation.incidents.counted import line_of
 
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
 TEMPLATE = "gcpay_template"
@@ -172,3 +175,10 @@ def empty_database(postgres: Postgres) -> Iterator[Database]:
     yield database
     database.close()
     postgres.drop(name)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How many incidents this run has covered, when it has played any."""
+    line = line_of(terminalreporter.stats)
+    if line is not None:
+        terminalreporter.write_line(line)

@@ -60,6 +60,22 @@ class ChainSettings(BaseSettings):
             raise ValueError(f"ETHEREUM_QUORUM must be more than half of the {count} providers and at most all")
         return self
 
+    @model_validator(mode="after")
+    def _wallets_are_no_contracts(self) -> "ChainSettings":
+        """What is sent to a contract by mistake belongs to nobody, and it is a valid address all the same."""
+        contracts = {
+            self.usdt_contract_address: "USDT_CONTRACT_ADDRESS",
+            self.price_feed_address: "PRICE_FEED_ADDRESS",
+        }
+        wallets = {
+            "HOST_WALLET_ETH_ADDRESS": self.host_wallet_eth_address,
+            "HOST_WALLET_USDT_ADDRESS": self.host_wallet_usdt_address,
+        }
+        for name, address in wallets.items():
+            if address in contracts:
+                raise ValueError(f"{name} must be a wallet of ours, and it is the contract in {contracts[address]}")
+        return self
+
 
 def _urls_in(secret: SecretStr) -> tuple[str, ...]:
     return tuple(url for part in secret.get_secret_value().split(",") if (url := part.strip()))

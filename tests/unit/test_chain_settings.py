@@ -8,13 +8,14 @@ from pydantic import ValidationError
 from shared.chain.settings import ChainSettings
 
 TOKEN = "0x5FbDB2315678afecb367f032d93F642f64180aa3"
+WALLET = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
 GOOD = {
     "ETHEREUM_RPC_URLS": "https://one.example/v2/s3cret-key-1, https://two.example/v2/s3cret-key-2",
     "CHAIN_ID": "1",
     "USDT_CONTRACT_ADDRESS": TOKEN.lower(),
     "PRICE_FEED_ADDRESS": TOKEN,
-    "HOST_WALLET_ETH_ADDRESS": TOKEN,
-    "HOST_WALLET_USDT_ADDRESS": TOKEN,
+    "HOST_WALLET_ETH_ADDRESS": WALLET,
+    "HOST_WALLET_USDT_ADDRESS": WALLET,
 }
 
 
@@ -69,3 +70,9 @@ def test_nothing_that_names_money_or_place_has_a_default(monkeypatch: pytest.Mon
     monkeypatch.delenv(name)
     with pytest.raises(ValidationError, match=name.lower()):
         ChainSettings()
+
+
+@pytest.mark.parametrize("wallet", ["HOST_WALLET_ETH_ADDRESS", "HOST_WALLET_USDT_ADDRESS"])
+def test_a_wallet_of_ours_is_no_contract_that_we_read(monkeypatch: pytest.MonkeyPatch, wallet: str) -> None:
+    with pytest.raises(ValidationError, match=f"{wallet} must be a wallet of ours"):
+        read(monkeypatch, **{wallet: TOKEN.lower()})

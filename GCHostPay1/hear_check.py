@@ -23,13 +23,14 @@ log = get_logger()
 def hear_check(conductor: Conductor, heard: OrderChecked, read_at: datetime, now: datetime, trace: str) -> RequestState:
     """The request's state afterwards. If repeated, or late: nothing changes.
 
-    An order that the exchange does not show decides nothing, nor does a reading (made at `read_at`) that is so old
-    that the order may have expired since: the sweep has it read again, just before it is paid.
+    An order that the exchange does not show, or shows in a state that says nothing, decides nothing, nor does a reading
+    (made at `read_at`) that is so old that the order may have expired since: the sweep has it read again, just before
+    it is paid.
     """
     limits = conductor.terms.limits
     with conductor.database.transaction() as conn:
         request = named_request(conn, heard.unique_id, heard.cn_api_id)
-        if heard.verdict == "not_found":
+        if heard.verdict in ("not_found", "unclear"):
             return request.status
         if heard.verdict == "payable" and now - read_at > READING_HOLDS:
             log.warning("order_reading_expired", unique_id=request.unique_id, read_at=read_at.isoformat())

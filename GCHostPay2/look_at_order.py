@@ -1,18 +1,22 @@
 """Is this still the order we mean to pay? Read it, compare every field, say what was seen.
 
 What cannot be read is not an answer: the queue asks again. An order that the exchange does not know right now is
-reported as not found, which decides nothing (exchange facts 6.4).
+reported as not found, which decides nothing (exchange facts 6.4). Neither does a word that nobody knows, or one that
+may pass: such an order is not paid as long as it says so, and is read again.
 """
 
 from __future__ import annotations
 
 import re
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from shared.chain.address import is_address, same_address
-from shared.exchange import Exchange, NotFound, OrderSeen, Unreadable
+from shared.exchange import Exchange, ExchangeStatus, NotFound, OrderSeen, Unreadable
 from shared.lifecycle import TryLater
 from shared.messages import CheckOrder, OrderChecked, as_sentence
+
+_MAY_PASS: Final = (None, ExchangeStatus.HOLD, ExchangeStatus.VERIFYING)
+"""Words that do not say whether the order still waits. None: one that nobody has seen yet (exchange facts 5)."""
 
 
 class OrderUnreadable(TryLater):
@@ -33,6 +37,8 @@ def look_at_order(exchange: Exchange, asked: CheckOrder) -> OrderChecked:
             differences = differences_between(asked, seen)
             if differences:
                 return _answer(asked, "mismatch", seen.status, "; ".join(differences))
+            if seen.known in _MAY_PASS:
+                return _answer(asked, "unclear", seen.status, f"the exchange says {seen.status}: it is read again")
             if not seen.is_payable:
                 return _answer(asked, "not_waiting", seen.status, f"the exchange says {seen.status}, not waiting")
             return _answer(asked, "payable", seen.status, "the exchange waits for the deposit")

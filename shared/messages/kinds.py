@@ -11,6 +11,7 @@ from typing import Annotated, ClassVar, Final
 from shared.messages.errors import MessageInvalid
 from shared.messages.fields import (
     Address,
+    AlertId,
     BatchId,
     ChainId,
     FieldRuleBroken,
@@ -121,13 +122,16 @@ class CheckOrder(Message):
 
 @dataclass(frozen=True, slots=True)
 class OrderChecked(Message):
-    """What the watcher saw. `exchange_status` is the exchange's word, empty when it did not know the order."""
+    """What the watcher saw. `exchange_status` is the exchange's word, empty when it did not know the order.
+
+    "not_found" and "unclear" decide nothing: the order is read again.
+    """
 
     TYPE: ClassVar[int] = 4
 
     unique_id: UniqueId
     cn_api_id: OrderId
-    verdict: Annotated[str, one_of("payable", "not_waiting", "mismatch", "not_found")]
+    verdict: Annotated[str, one_of("payable", "not_waiting", "mismatch", "not_found", "unclear")]
     exchange_status: StatusWord
     detail: PersonText
 
@@ -247,6 +251,16 @@ class TransferVoided(Message):
     outcome: Annotated[str, one_of("void", "repayable", "not_void")]
 
 
+@dataclass(frozen=True, slots=True)
+class DeliverAlert(Message):
+    """The batcher's note to itself: send this alert to the webhook. Each attempt is made by one task only."""
+
+    TYPE: ClassVar[int] = 14
+
+    alert_id: AlertId
+    attempt: PollNumber
+
+
 MESSAGE_TYPES: Final[dict[int, type[Message]]] = {
     kind.TYPE: kind
     for kind in (
@@ -263,6 +277,7 @@ MESSAGE_TYPES: Final[dict[int, type[Message]]] = {
         GiveUpOrder,
         VoidTransfer,
         TransferVoided,
+        DeliverAlert,
     )
 }
 """Type byte to class. A byte is never given to another message again."""

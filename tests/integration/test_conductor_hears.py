@@ -77,11 +77,15 @@ def test_twenty_answers_at_once_ask_the_executor_once(world: World) -> None:
     assert world.story(asked).count("request_paying") == 1
 
 
-def test_an_order_that_is_not_shown_decides_nothing(world: World) -> None:
+@pytest.mark.parametrize("verdict", ["not_found", "unclear"])
+def test_an_order_that_is_not_shown_decides_nothing(world: World, verdict: str) -> None:
     asked = a_checking(world)
     before = world.everything()
-    assert world.checked(asked, "not_found") is RequestState.CHECKING
+    assert world.checked(asked, verdict) is RequestState.CHECKING
     assert world.everything() == before
+    world.wait(minutes=10, seconds=1)
+    assert world.sweep().requests_redriven == 1
+    assert world.checked(asked) is RequestState.PAYING
 
 
 def test_a_reading_that_is_hours_old_pays_nothing_and_the_sweep_has_the_order_read_again(world: World) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from shared.db import DatabaseUnreachable
-from shared.messages import ALL_EDGES, PayBatch, TransferFinal
+from shared.messages import ALL_EDGES, CheckArrival, PayBatch, TransferFinal
 from shared.money import Ether, Usd
 from shared.queue import TaskUnclear
 from shared.sandbox.simulator.door import Call
@@ -491,23 +491,27 @@ def test_with_the_database_away_a_batchs_request_is_a_5xx_and_taken_once_when_it
 
 
 @incident("L-59")
-def test_a_payments_result_that_is_told_ten_times_starts_one_watch_and_one_distribution(session: Session) -> None:
+def test_a_payments_result_and_each_look_that_come_ten_times_are_one_watch_and_one_distribution(
+    session: Session,
+) -> None:
     def script(world: World) -> None:
-        told: list[TransferFinal] = []
+        repeated: list[str] = []
 
         def again(task: Any, opened: Any) -> None:
-            if isinstance(opened.message, TransferFinal) and not told:
-                told.append(opened.message)
-                for number_ in range(10):
-                    says(world, opened.edge, opened.message, f"again-{number_}")
+            if isinstance(opened.message, TransferFinal | CheckArrival) and len(repeated) < 60:
+                for _ in range(10):
+                    repeated.append(opened.edge.name)
+                    says(world, opened.edge, opened.message, f"again-{len(repeated)}")
 
         watch_tasks(world, again)
         base(world)
-        until(world, lambda: bool(told), "the result is told")
+        until(world, lambda: len(repeated) >= 40, "the result and some looks came")
         looks = [task for task in world.queue.waiting.values() if task.url.endswith("/retry-callback-check")]
-        must(len(looks) <= 1, f"{len(looks)} looks are planned")
+        must(len(looks) <= 2, f"{len(looks)} looks are planned")
         until_completed(world)
         base_result(world)
+        must(len(set(repeated)) == 2, f"only {set(repeated)} came again")
+        must(number(world, "select polls from hostpay_request") < 20, "every repeat was a look")
         must(number(world, "select count(*) from posting where event = 'usdt_distributed'") == 1, "it is shared twice")
 
     plays(session, script)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from .explained import EXPLAINED, NOT_COVERED_YET
+from .explained import EXPLAINED, NOT_COVERED_YET, PARTLY
 
 _HERE: Final = __package__.replace(".", "/") + "/"
 _ROW: Final = re.compile(r"\[([IL]-\d\d)")
@@ -21,8 +21,9 @@ def line_of(stats: Mapping[str, Sequence[Any]]) -> str | None:
     if not covered and not broken:
         return None
     failed = f", {len(broken)} FAILED" if broken else ""
+    in_part = len(covered & set(PARTLY))
     return (
-        f"incident suite: {len(covered)} rows covered, {len(EXPLAINED)} explained, "
+        f"incident suite: {len(covered)} rows covered ({in_part} in part), {len(EXPLAINED)} explained, "
         f"{len(NOT_COVERED_YET)} not covered yet{failed}"
     )
 

@@ -40,6 +40,31 @@ class CancelRequest:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What an operator asked about a transfer, and why that was held when the person looked."""
+
+    ask_id: int
+    action: Action
+    unique_id: str
+    seen_reason: str | None
+    asked_by: str
+    reason: str
+
+
+def open_asks(conn: Connection) -> list[Asked]:
+    """What nobody has answered yet, oldest first."""
+    return [
+        Asked(row["id"], row["action"], row["subject"], row["seen_reason"], row["asked_by"], row["reason"])
+        for row in QUERIES.all(conn, "open_asks")
+    ]
+
+
+def answer_ask(conn: Connection, ask_id: int, outcome: Literal["done", "refused"], answer: str, now: datetime) -> bool:
+    """Whether this call answered it; another one may have been faster."""
+    return QUERIES.run(conn, "answer_ask", id=ask_id, outcome=outcome, answer=answer, now=now) == 1
+
+
 def approve(conn: Connection, action: Action, unique_id: str, by: str, reason: str, now: datetime) -> None:
     QUERIES.run(conn, "insert_approval", action=action, subject=unique_id, approved_by=by, reason=reason, now=now)
 

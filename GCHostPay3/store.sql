@@ -282,6 +282,19 @@ SELECT approved_by, reason, at
  ORDER BY id DESC
  LIMIT 1;
 
+-- name: open_asks()
+-- What people asked about transfers and nobody has answered, oldest first (index approval_is_asked_once).
+SELECT id, action, subject, seen_reason, asked_by, reason
+  FROM asked_approval
+ WHERE taken_at IS NULL
+ ORDER BY id;
+
+-- name: answer_ask(id, outcome, answer, now)
+-- The answer to what a person asked, once.
+UPDATE asked_approval
+   SET taken_at = :now, outcome = :outcome, answer = :answer
+ WHERE id = :id AND taken_at IS NULL;
+
 -- name: accounts_to_drive(driven_before, due_before)
 -- Accounts with open transfers that nobody has driven for a while, or with a transfer past its deadline.
 SELECT a.address, a.chain_id

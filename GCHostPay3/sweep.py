@@ -10,6 +10,7 @@ from shared.lifecycle import TryLater
 from shared.money import Ether
 
 from . import store
+from .asked import take_asked
 from .moves import drive_on, tell
 from .observe import admit
 
@@ -48,6 +49,7 @@ def sweep(x: Executor, task: Task) -> Swept:
     task.committed()
     x.outbox.flush(task.messages, task.now)
     _look_at_the_witnesses(x, task)
+    take_asked(x, task)
     return Swept(len(accounts), len(overdue))
 
 

@@ -174,7 +174,7 @@ def _give_up(
         if attempt.status is not OrderState.SENDING or batch.status is not BatchState.PENDING:
             return Opened(None, "the answer came too late; a later attempt goes on")
         give_up_attempt(conn, batcher, attempt, fact, cn_api_id, now, trace)
-        if attempt.attempt_no >= MOST_ORDER_ATTEMPTS:
+        if attempt.attempt_no - batch.attempts_forgiven >= MOST_ORDER_ATTEMPTS:
             park_batch(conn, batcher, batch, f.OrderAttemptsSpent(fact.reason), now, trace)
         else:
             store.postpone_batch(conn, batch_id, now + batcher.terms.limits.wait(REDRIVE_AFTER))

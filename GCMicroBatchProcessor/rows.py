@@ -71,6 +71,7 @@ class Batch:
     usdt_tx_hash: str | None
     due_at: datetime | None
     updated_at: datetime  # when it came into its state
+    attempts_forgiven: int  # how many attempts had been made when a person let it try again
 
     def is_late(self, now: datetime) -> bool:
         """Whether a sweep is still asked for: another one may have acted since the batch was found."""

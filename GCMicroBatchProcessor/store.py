@@ -320,6 +320,7 @@ def _batch(row: Row) -> Batch:
         usdt_tx_hash=row["usdt_tx_hash"],
         due_at=row["due_at"],
         updated_at=row["updated_at"],
+        attempts_forgiven=row["attempts_forgiven"],
     )
 
 

@@ -98,7 +98,7 @@ RETURNING id;
 -- The batch's row, locked. NO KEY: the conductor's arrival may refer to it meanwhile, else the two wait for each other.
 SELECT batch_conversion_id, conversion_status, funding, payment_count, total_pending_usd_micros, members_wei, dust_in_wei,
        ordered_wei, dust_out_wei, expected_usdt_units, usdt_arrived_units, eth_tx_hash, usdt_tx_hash, reason, due_at,
-       updated_at
+       updated_at, attempts_forgiven
   FROM batch_conversions
  WHERE batch_conversion_id = :batch_conversion_id
    FOR NO KEY UPDATE;

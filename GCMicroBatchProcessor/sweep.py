@@ -87,7 +87,7 @@ def _try_order_again(batcher: Batcher, batch_id: UUID, now: datetime, trace: str
         batch = store.lock_batch(conn, batch_id)
         if batch is None or batch.status is not BatchState.PENDING or not batch.is_late(now):
             return False
-        spent = len(store.lock_orders(conn, batch_id)) >= MOST_ORDER_ATTEMPTS
+        spent = len(store.lock_orders(conn, batch_id)) - batch.attempts_forgiven >= MOST_ORDER_ATTEMPTS
         paused = store.why_paused(conn, "batching", now) is not None
     if not spent and not paused and _is_held_back(batcher, batch, now):
         return True
@@ -123,7 +123,7 @@ def _next_attempt(batcher: Batcher, batch_id: UUID, now: datetime, trace: str) -
         unclear = f.OrderUnclear("no answer was stored in time")
         if last.status is OrderState.SENDING:
             give_up_attempt(conn, batcher, last, unclear, None, now, trace)
-        if len(attempts) >= MOST_ORDER_ATTEMPTS:
+        if len(attempts) - batch.attempts_forgiven >= MOST_ORDER_ATTEMPTS:
             reason = f"{len(attempts)} attempts to open an order had no clear answer"
             park_batch(conn, batcher, batch, f.OrderAttemptsSpent(reason), now, trace)
             return None

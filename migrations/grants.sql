@@ -64,6 +64,8 @@ GRANT SELECT, INSERT ON send_log TO gcpay_executor;
 GRANT SELECT, INSERT ON signed_nonce TO gcpay_executor; -- what was promised stays promised
 GRANT SELECT, INSERT ON cancel_request TO gcpay_executor;
 GRANT SELECT, INSERT ON approval TO gcpay_executor;
+GRANT SELECT ON asked_approval TO gcpay_executor;
+GRANT UPDATE (taken_at, outcome, answer) ON asked_approval TO gcpay_executor;
 GRANT SELECT, INSERT ON account TO gcpay_executor;
 GRANT UPDATE (account_status, reason, next_nonce, drive_lease_by, drive_lease_until, updated_at) ON account TO gcpay_executor;
 GRANT SELECT ON exchange_order TO gcpay_executor;
@@ -76,5 +78,18 @@ GRANT SELECT ON batch_member TO gcpay_executor;
 GRANT INSERT ON pause TO gcpay_executor; -- a database that is older than what the wallet sent forms no batch
 GRANT UPDATE (reason, paused_by, paused_at, expires_at) ON pause TO gcpay_executor;
 
--- The operator reads everything and writes nothing.
+-- The operator reads everything. What a person does is in the operator log in the same commit; a person moves payments,
+-- batches and requests that wait for one, never an amount, an address, an order at the exchange or the wallet.
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO gcpay_operator;
+GRANT INSERT ON operator_log TO gcpay_operator;
+GRANT INSERT ON asked_approval TO gcpay_operator; -- the executor decides
+GRANT INSERT ON history TO gcpay_operator;
+GRANT INSERT ON posting TO gcpay_operator;
+GRANT INSERT ON book_entry TO gcpay_operator; -- a batch that is released takes its posting back
+GRANT INSERT ON outbox TO gcpay_operator; -- the fence is asked for as the conductor would; its sweep makes the task
+GRANT INSERT ON pause TO gcpay_operator;
+GRANT UPDATE (reason, paused_by, paused_at, expires_at) ON pause TO gcpay_operator;
+GRANT UPDATE (conversion_status, parked_reason, batch_conversion_id, updated_at, due_at) ON payout_accumulation TO gcpay_operator;
+GRANT UPDATE (conversion_status, reason, attempts_forgiven, updated_at, due_at) ON batch_conversions TO gcpay_operator;
+GRANT UPDATE (live) ON batch_member TO gcpay_operator;
+GRANT UPDATE (request_status, reason, updated_at, due_at) ON hostpay_request TO gcpay_operator;

@@ -20,6 +20,14 @@ class BecauseOf(Fact):
     reason: str
 
 
+class RetryAsked(BecauseOf):
+    """A person wants a parked row to go on, and it was checked that no money can leave a second time by it."""
+
+
+class ReleaseAsked(BecauseOf):
+    """A person gives a batch's payments back; it was checked that no order of it can be paid and no nonce was used."""
+
+
 # --- payment -------------------------------------------------------------------------------------------------------
 class PaymentAccepted(Fact):
     """Intake recorded a payment that can be batched."""

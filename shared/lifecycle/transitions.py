@@ -80,6 +80,7 @@ PAYMENT: Final[Table] = {
     (P.PENDING, f.PaymentClaimed): Step(P.SWAPPING, "payment_claimed"),
     (P.SWAPPING, f.ShareCredited): Step(P.COMPLETED, "share_credited"),
     (P.SWAPPING, f.BatchReleased): Step(P.PENDING, "payment_released"),
+    (P.PARKED, f.RetryAsked): Step(P.PENDING, "payment_unparked"),
 }
 
 BATCH: Final[Table] = {
@@ -100,6 +101,9 @@ BATCH: Final[Table] = {
     (B.PARKED, f.RefundProven): Step(B.RELEASED, "batch_released", (_I.POST_BOOKS, _I.RAISE_ALERT)),
     (B.SWAPPING, f.OrderFenced): Step(B.PENDING, "batch_reopened", (_I.OPEN_ORDER,)),
     (B.PARKED, f.OrderFenced): Step(B.PENDING, "batch_reopened", (_I.OPEN_ORDER,)),
+    (B.PARKED, f.RetryAsked): Step(B.PENDING, "batch_reopened", (_I.OPEN_ORDER,)),
+    (B.PENDING, f.ReleaseAsked): Step(B.RELEASED, "batch_released", (_I.POST_BOOKS,)),
+    (B.PARKED, f.ReleaseAsked): Step(B.RELEASED, "batch_released", (_I.POST_BOOKS,)),
     (B.COMPLETED, f.UsdtDistributed): Stay("the report may come twice, or late"),
     (B.COMPLETED, f.SwapStuck): Stay("a late report of trouble that solved itself"),
     (B.RELEASED, f.RefundProven): Stay("the report may come twice, or late"),
@@ -161,6 +165,9 @@ REQUEST: Final[Table] = {
     (R.PARKED, f.OrderStuck): Stay("polls see the same word again"),
     (R.PARKED, f.ResultReported): Step(R.REPORTED, "request_reported", (_I.REPORT_SWAP_EXECUTED, _I.POST_BOOKS)),
     (R.PARKED, f.RefundReported): Step(R.REPORTED, "request_refunded", (_I.REPORT_SWAP_FAILED, _I.POST_BOOKS)),
+    (R.PARKED, f.RetryAsked): Step(R.CHECKING, "request_checking", (_I.ASK_WATCHER,)),
+    # A person asked for another check while the fence was on its way: the executor's word stands.
+    (R.CHECKING, f.OrderFenced): Step(R.ABANDONED, "request_abandoned", (_I.REPORT_SWAP_FAILED,)),
     (R.PAYING, f.OrderFenced): Step(R.ABANDONED, "request_abandoned", (_I.REPORT_SWAP_FAILED,)),
     (R.PARKED, f.OrderFenced): Step(R.ABANDONED, "request_abandoned", (_I.REPORT_SWAP_FAILED,)),
     (R.ABANDONED, f.OrderFenced): Stay("the executor's word came twice"),

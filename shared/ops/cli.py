@@ -9,6 +9,7 @@ from types import TracebackType
 import click
 
 from shared.lifecycle.reactions import Broken, Reaction, Refused
+from shared.ops.cli_operate import VERBS
 from shared.ops.exits import Exit, Leave
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -16,7 +17,8 @@ ROOT = Path(__file__).resolve().parents[2]
 _SECTIONS = {
     "See it run": ["demo", "up"],
     "Prove it": ["test", "check", "sim", "drill"],
-    "Operate it": ["config", "books", "verify-proof", "recover-account"],
+    "Look at it": ["status", "explain", "parked", "books", "verify-proof", "operator-log", "config"],
+    "Operate it": ["retry", "release", "abandon-order", "approve", "pause", "resume", "recover-account"],
 }
 _EXAMPLES = [
     ("gcpay demo", "three payments become one swap and three shares"),
@@ -31,6 +33,9 @@ _EXAMPLES = [
     ("gcpay sim --mutants", "one mechanism less at a time: each is noticed"),
     ("gcpay drill restore", "lose the database after a payment, and pay nothing twice"),
     ("gcpay config GCHostPay3", "the settings of one service"),
+    ("gcpay status", "how is it doing, and must a person look?"),
+    ("gcpay explain 4479119533", "where is the money of this payment?"),
+    ("gcpay release BATCH --by me --reason why", "what would it change? --yes does it"),
     ("gcpay books check", "do the books balance?"),
     ("gcpay verify-proof ID --node URL", "did this transfer really end as it is written?"),
     ("gcpay recover-account --dry-run --by me --reason drill", "what would a recovery of the frozen wallet do?"),
@@ -309,6 +314,10 @@ def recover_account(
             as_json=as_json,
         )
     )
+
+
+for each in VERBS:
+    gcpay.add_command(each)
 
 
 def _require_sandbox(verb: str) -> None:

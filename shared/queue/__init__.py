@@ -1,6 +1,7 @@
 """How one service gives another work to do: the outbox in the database, and the tasks made from it.
 
-Outbox:   `Outbox` (`put`, `flush`, `sweep`, `unsent`), `Swept`, `task_name`; `send_directly` (no database).
+Outbox:   `Outbox` (`put`, `flush`, `sweep`, `unsent`), `Swept`, `task_name`, `keep_message` (the row alone);
+          `send_directly` (no database).
 Sender:   `TaskSender` (port), `CloudTasksSender` (the real one), `Made`, `AlreadyExists`.
 Sealing:  `Sealer`, `Destination`, `Parcel`, `destinations_from`, `keyring_from`.
 Errors:   `TaskNotMade` (TryLater), `TaskUnclear` (Unknown), `QueueUnusable` (Broken).
@@ -9,7 +10,7 @@ Settings: `TasksSettings`, `UpstreamKeySettings` and one mixin per target in `sh
 
 from shared.queue.cloud_tasks import CloudTasksSender
 from shared.queue.direct import send_directly
-from shared.queue.outbox import Outbox, Swept, task_name
+from shared.queue.outbox import Outbox, Swept, keep_message, task_name
 from shared.queue.sealer import Destination, Parcel, Sealer, destinations_from, keyring_from
 from shared.queue.sender import AlreadyExists, Made, QueueUnusable, TaskNotMade, TaskSender, TaskUnclear
 from shared.queue.settings import TasksSettings, UpstreamKeySettings
@@ -30,6 +31,7 @@ __all__ = [
     "TasksSettings",
     "UpstreamKeySettings",
     "destinations_from",
+    "keep_message",
     "keyring_from",
     "send_directly",
     "task_name",

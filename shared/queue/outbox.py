@@ -60,6 +60,25 @@ class EdgeUnknown(Broken):
     code: ClassVar[str] = "edge_unknown"
 
 
+def keep_message(
+    conn: Connection, outbox_id: UUID, edge: Edge, message: Message, now: datetime, schedule_at: datetime | None = None
+) -> None:
+    """Writes the row alone, as an operation does for the service of this edge: that one's sweep makes the task."""
+    _QUERIES.run(
+        conn,
+        "put",
+        id=outbox_id,
+        service=edge.producer,
+        edge=edge.name,
+        message_type=message.TYPE,
+        message_id=outbox_id.bytes,
+        body=encode_body(message),
+        trace=current_trace() or new_trace(),
+        now=now,
+        schedule_at=now if schedule_at is None else schedule_at,
+    )
+
+
 class Outbox:
     """The outbox of one service."""
 
@@ -82,19 +101,7 @@ class Outbox:
         if schedule_at is not None and schedule_at - now > LONGEST_SCHEDULE:
             raise ValueError(f"a task can be scheduled at most {LONGEST_SCHEDULE.days} days ahead")
         outbox_id = self._new_id()
-        _QUERIES.run(
-            conn,
-            "put",
-            id=outbox_id,
-            service=edge.producer,
-            edge=edge.name,
-            message_type=message.TYPE,
-            message_id=outbox_id.bytes,
-            body=encode_body(message),
-            trace=current_trace() or new_trace(),
-            now=now,
-            schedule_at=now if schedule_at is None else schedule_at,
-        )
+        keep_message(conn, outbox_id, edge, message, now, schedule_at)
         return outbox_id
 
     def flush(self, ids: Sequence[UUID], now: datetime) -> int:

@@ -36,6 +36,7 @@ _OF_THE_MACHINES = {
     "payment_recorded": ACCEPTED,
     "payment_claimed": CLAIMED,
     "payment_released": REPEATED,
+    "payment_unparked": REPEATED,
     "payment_parked": STOPPED,
     "share_credited": ARRIVED,
     # batch

@@ -35,8 +35,8 @@ class World:
         return process_environment() | self._common(name) | self._special(name)
 
     def operator(self) -> dict[str, str]:
-        """The settings of an operator's command line: reads the database and the chain, changes nothing."""
-        direct = {"DATABASE_PORT": str(self.options.ports.postgres)}
+        """The settings of an operator's command line: the database as an operator may use it, and the chain."""
+        direct = {"DATABASE_PORT": str(self.options.ports.postgres), "TIME_SCALE": str(self.options.time_scale)}
         return self.database(roles.OPERATOR) | direct | self.chain() | {"SIGNED_BYTES_ARCHIVE": self.archive}
 
     @property

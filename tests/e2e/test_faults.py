@@ -11,7 +11,6 @@ import secrets
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-import psutil
 import pytest
 
 from shared.db import Database, plain, roles
@@ -24,6 +23,7 @@ from shared.messages import (
     edge_named,
 )
 from shared.sandbox.chain import HOST_WALLET
+from shared.sandbox.chaos.act import kill_workers
 from shared.sandbox.fleet import Fleet
 from shared.sandbox.fleet.environment import API_KEY, DATABASE_NAME
 from shared.sandbox.fleet.identities import SERVICES
@@ -119,7 +119,7 @@ def test_workers_are_killed_and_connections_cut_all_the_while_and_the_batch_is_p
         if swaps.row(batch)["conversion_status"] != "swapping" or killed >= 12:
             break
         if service:
-            killed += _kill_workers(swaps.fleet, service)
+            killed += kill_workers(swaps.fleet, service)
         else:
             cut += _cut_connections(swaps.fleet)
         swaps.sweep()
@@ -170,15 +170,6 @@ def _door(edge: Edge) -> Door:
 def _target(swaps: Swaps, edge: Edge) -> str:
     """The address of an edge's consumer, as a fault names it."""
     return swaps.fleet.urls[_door(edge).service] + edge.route
-
-
-def _kill_workers(fleet: Fleet, service: str) -> int:
-    """Kill what serves the service's requests, as a machine that fails would; gunicorn's master starts it anew."""
-    guard = psutil.Process(fleet.processes[service].popen.pid)
-    workers = [worker for master in guard.children() for worker in master.children()]
-    for worker in workers:
-        worker.kill()
-    return len(workers)
 
 
 def _cut_connections(fleet: Fleet) -> int:

@@ -55,6 +55,8 @@ def test_every_verb_explains_itself(verb: str) -> None:
         (["demo", "--exchange-pays", "0"], "--exchange-pays 0: the amount must be above 0"),
         (["demo", "--exchange-pays", "0.0000001"], "has more digits than the unit's 6 decimals."),
         (["demo", "--deliver", "0"], "0 is not in the range"),
+        (["demo", "--chaos", "-1"], "-1 is not in the range"),
+        (["demo", "--chaos", "1", "--instant"], "--instant --chaos: the chaos loses tasks"),
         (["demo", "--payments", "/no/such/file"], "does not exist"),
         (["demo", "--payments", os.devnull], "holds no payment"),
         (["demo", "--payments", sys.executable], "is not a text file in UTF-8."),

@@ -251,7 +251,7 @@ _CLASSES: Final[list[Callable[[random.Random], Breakage]]] = [
 ]
 
 _OF_TASKS: Final = {
-    FaultKind.DUPLICATE: "{task} comes {fault.copies} times more",
+    FaultKind.DUPLICATE: "{task} comes {fault.copies} x more",
     FaultKind.DELAY: "{task} comes {fault.delay_s} s late",
     FaultKind.LOSE_CREATE_ANSWER: "{task} is made, and the answer is lost",
     FaultKind.REFUSE_CREATE: "{task} is not made, and the answer does not tell",

@@ -16,6 +16,7 @@ from shared.sandbox.fleet import Fleet
 _TURN_S = 0.1
 _NEWS_EVERY_S = 0.4
 _CALM_WITHIN_S = 60.0
+_LATE_S = LASTS_S / 3
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,11 @@ class Broken:
 
 
 class Storm:
-    """`start` before the first payment; `stop` when all is over, or `calm` to have a healthy fleet again."""
+    """`start` before the first payment, `payments_arrived` after the last; `stop` when all is over, or `calm` to have a
+    healthy fleet again.
+
+    Many payments take longer than a plan lasts: it begins anew until they are there, and a last time for their batch.
+    """
 
     def __init__(
         self, fleet: Fleet, seed: int, clock: Callable[[], float], tell: Callable[[Broken], None] = lambda _: None
@@ -37,16 +42,20 @@ class Storm:
         self._fleet, self._clock, self._tell = fleet, clock, tell
         self._acts = Acts(fleet)
         self._supervisor = Supervisor(fleet)
-        self._to_do: list[Action] = list(plan(seed))
-        self._stopping = threading.Event()
+        self._to_do: list[Action] = []
+        self._began = 0.0
+        self._arrived, self._stopping = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._blow, name="storm", daemon=True)
 
     def start(self) -> None:
         """Break what is to be broken from the start, and go on beside the caller."""
-        self._began = time.monotonic()
         self._supervisor.start()
-        self._do_what_is_due(0.0)
+        self._begin()
         self._thread.start()
+
+    def payments_arrived(self) -> None:
+        """Say that everything is there that is to be swapped."""
+        self._arrived.set()
 
     def stop(self) -> None:
         """Break nothing more, and take away what has not struck. A repeat does nothing."""
@@ -70,14 +79,30 @@ class Storm:
     # --- inside -------------------------------------------------------------------------------------------------------
 
     def _blow(self) -> None:
+        while self._goes_on_after_a_round():
+            self._heal()
+            self._begin()
+        self._heal()
+
+    def _begin(self) -> None:
+        self._began, self._to_do = time.monotonic(), list(plan(self.seed))
+        self._do_what_is_due(0.0)
+
+    def _goes_on_after_a_round(self) -> bool:
+        """Carries the plan out; whether it must begin anew."""
         news_at = 0.0
+        was_early = self._arrived.is_set()
         while not self._stopping.wait(_TURN_S) and (passed := time.monotonic() - self._began) < LASTS_S:
+            if not was_early and self._arrived.is_set():
+                was_early = passed < _LATE_S
+                if not was_early:
+                    break
             self._do_what_is_due(passed)
             if passed >= news_at:
                 news_at = passed + _NEWS_EVERY_S
                 self._hear_news()
         self._hear_news()
-        self._heal()
+        return not was_early and not self._stopping.is_set()
 
     def _do_what_is_due(self, passed_s: float) -> None:
         due = [action for action in self._to_do if action.at_s <= passed_s]

@@ -49,6 +49,10 @@ class DemoOptions:
         chaos: int | None = None,
     ) -> Self:
         """Read the command line's texts and the file. Leaves with 2 and a sentence for the first impossible one."""
+        if instant and chaos is not None:
+            _refuse(
+                "--instant --chaos: the chaos loses tasks, and an instant payout's is its upstream's to make again."
+            )
         return cls(
             lines=_lines(payments_file or _OWN_PAYMENTS),
             threshold=_threshold(threshold),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -92,7 +92,7 @@ class _Demo:
             chaos = None
         else:
             with self._storm(self._options.chaos) as storm:
-                seen, delivered = self._acts()
+                seen, delivered = self._acts(storm.payments_arrived)
                 storm.calm()
             chaos = storm.as_json()
         books = reconcile(self._fleet.database, self._fleet.chain, self._fleet.chain_settings)
@@ -109,9 +109,10 @@ class _Demo:
             chaos,
         )
 
-    def _acts(self) -> tuple[Seen, Delivered]:
+    def _acts(self, payments_arrived: Callable[[], None] = lambda: None) -> tuple[Seen, Delivered]:
         with closing(Deliverer(self._fleet, self._options.deliver)) as deliverer:
             self._deliver_all(deliverer)
+        payments_arrived()
         if self._options.instant:
             self._instant()
         self._swap()

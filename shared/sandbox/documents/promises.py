@@ -93,6 +93,8 @@ PROMISES: Final[tuple[Promise, ...]] = (
         (
             "tests/integration/test_executor_crashes.py::test_the_crash_points_cover_the_whole_way",
             "tests/integration/test_conductor_routes.py::test_tasks_that_are_lost_doubled_late_and_out_of_order_end_in_the_same_books",
+            "tests/simulation/test_every_purge.py::test_every_queue_purged_at_any_point_gives_the_shares_of_a_calm_day",
+            "tests/e2e/test_chaos.py::test_whatever_a_seed_breaks_the_table_is_that_of_a_calm_day",
         ),
     ),
 )

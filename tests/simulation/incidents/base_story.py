@@ -43,6 +43,11 @@ ARRIVED: Final = Tether.parse("97")
 SHARES: Final = {"np-1": 48_500_000, "np-2": 29_100_000, "np-3": 19_400_000}
 PAYMENTS: Final = (("50", "0.020"), ("30", "0.012"), ("20", "0.008"))
 
+DELIVERS_ALERTS: Final = "/deliver-alert"
+"""The route that carries no money's message; whether it is there is a setting's matter."""
+EDGES: Final = tuple(edge for edge in ALL_EDGES if edge.route != DELIVERS_ALERTS)
+OF_A_BATCH: Final = tuple(edge for edge in EDGES if edge.producer != "upstream")
+
 Script = Callable[[World], None]
 
 
@@ -170,8 +175,8 @@ def payment_states(world: World) -> list[str]:
 
 
 def alerts(world: World) -> list[str]:
-    """What people were told, by kind, oldest first."""
-    return [row["kind"] for row in rows(world, "select kind from alert order by id")]
+    """What people were told, by kind, oldest first. The scheduler ticks as the story says: its silence is no news."""
+    return [row["kind"] for row in rows(world, "select kind from alert where kind <> 'scheduler_silent' order by id")]
 
 
 def refusals(world: World) -> list[str]:

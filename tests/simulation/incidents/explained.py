@@ -39,7 +39,7 @@ NOT_COVERED_YET: Final = {
 PARTLY: Final = {
     "I-11": "While the exchange is away the scheduler is told 503; people are told when payments wait for a week.",
     "I-16": "A wallet that is short is found by `gcpay books check`, which somebody must run.",
-    "I-19": "The fleet's own wallet, or the token's contract, is taken as a client's wallet: the intake knows neither.",
+    "I-19": "Our own wallet, or the token's contract, is taken as a client's wallet: the intake knows neither.",
     "I-22": "Code and schema are compared by tests and by failing statements; no service compares them at its start.",
     "I-26": "A service that misses a setting does not start; that its deployment is stopped comes with the deployment.",
     "I-27": "Every route and every edge is gone through; which lines that are is not measured.",
@@ -51,7 +51,7 @@ PARTLY: Final = {
     "I-67": "A name means the same everywhere; that an address answers as the service it should be is not asked.",
     "L-34": "An address is checked for its form and against our contracts; there is no list of allowed ones.",
     "L-42": "A swap of 23 hours ends by itself; people are told after a week, as its state's deadline says.",
-    "L-70": "Settings and the database's roles are tried; who may read a secret in the cloud comes with the deployment.",
+    "L-70": "Settings and the database's roles are tried; who may read what in the cloud comes with the deployment.",
     "L-78": "Hundreds of calls and their connections are counted, not ten thousand and their memory.",
     "L-79": "Killed histories are L-04's, the signal is tried on the server in tests/unit/test_http_gunicorn.py.",
 }

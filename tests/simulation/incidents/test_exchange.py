@@ -341,7 +341,7 @@ def test_whatever_the_first_looks_at_a_paid_order_meet_the_looks_go_on(session: 
 # --- before the payment -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("word", ["expired", "failed", "refunded", "verifying", "finished", "", "queued", "confirming"])
+@pytest.mark.parametrize("word", ["expired", "failed", "refunded", "finished", "confirming", "exchanging"])
 @incident("L-43")
 def test_an_order_that_does_not_wait_for_its_deposit_is_fenced_off_unpaid_and_replaced(
     session: Session, word: str
@@ -366,6 +366,26 @@ def test_an_order_that_does_not_wait_for_its_deposit_is_fenced_off_unpaid_and_re
         must("batch_parked" in alerts(world), f"people were told {alerts(world)}")
         kept = [row["order_status"] for row in rows(world, "select order_status from exchange_order order by id")]
         must(kept == ["abandoned", "finished"], f"the orders are {kept}")
+
+    plays(session, script)
+
+
+@pytest.mark.parametrize("word", ["verifying", "hold", "", "queued"])
+@incident("L-43")
+def test_an_order_whose_word_says_nothing_is_read_again_told_and_paid_when_it_waits(
+    session: Session, word: str
+) -> None:
+    def script(world: World) -> None:
+        known = ExchangeStatus(word) if word in list(ExchangeStatus) else None
+        order_reads(world, status=word, known=known)
+        base(world)
+        world.run_for(HOUR_S // 2)
+        nothing_is_sent(world)
+        must(states(world, "request") == ["checking"], f"the request is {states(world, 'request')}")
+        must("request_overdue" in alerts(world), f"people were told {alerts(world)}")
+        order_reads(world)
+        until_completed(world)
+        base_result(world)
 
     plays(session, script)
 

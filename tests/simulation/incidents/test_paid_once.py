@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from shared.db import DatabaseUnreachable
-from shared.messages import ALL_EDGES, CheckArrival, PayBatch, TransferFinal
+from shared.messages import CheckArrival, PayBatch, TransferFinal
 from shared.money import Ether, Usd
 from shared.queue import TaskUnclear
 from shared.sandbox.simulator.door import Call
@@ -40,6 +40,7 @@ from shared.sandbox.simulator.world import START, World
 from .base_story import (
     DAY_S,
     HOUR_S,
+    OF_A_BATCH,
     SHARES,
     alerts,
     base,
@@ -222,9 +223,7 @@ def test_every_task_is_made_and_every_answer_about_it_is_lost(session: Session) 
     plays(session, script)
 
 
-@pytest.mark.parametrize(
-    "edge", [edge for edge in ALL_EDGES if edge.producer != "upstream"], ids=lambda edge: edge.name
-)
+@pytest.mark.parametrize("edge", OF_A_BATCH, ids=lambda edge: edge.name)
 @incident("L-27")
 def test_on_one_edge_no_answer_about_a_task_ever_comes_back_for_ten_minutes(session: Session, edge: Any) -> None:
     def script(world: World) -> None:

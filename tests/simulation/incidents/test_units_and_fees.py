@@ -9,7 +9,6 @@ import pytest
 
 from shared.exchange import ETH_TO_USDT, OrderRequest, Quote
 from shared.messages import (
-    ALL_EDGES,
     CONDUCTOR_TO_EXECUTOR,
     CONDUCTOR_TO_WATCHER,
     UPSTREAM_TO_CONDUCTOR,
@@ -41,6 +40,7 @@ from shared.sandbox.simulator.world import World
 from .base_story import (
     ARRIVED,
     HOUR_S,
+    OF_A_BATCH,
     ORDERED,
     SHARES,
     alerts,
@@ -66,9 +66,7 @@ HUNDRED_ETHER = 100 * 10**18
 RICH = Ether.parse("990")
 
 
-@pytest.mark.parametrize(
-    "edge", [edge for edge in ALL_EDGES if edge.producer != "upstream"], ids=lambda edge: edge.name
-)
+@pytest.mark.parametrize("edge", OF_A_BATCH, ids=lambda edge: edge.name)
 @incident("I-01")
 def test_a_message_that_says_the_dollars_as_ether_sends_no_other_amount(session: Session, edge: Edge) -> None:
     def script(world: World) -> None:

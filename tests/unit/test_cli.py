@@ -14,6 +14,12 @@ from shared.ops.exits import Exit
 ROOT = Path(__file__).parents[2]
 
 
+OPERATIONS = (
+    "status", "explain", "parked", "retry", "release", "abandon-order", "approve", "pause", "resume", "operator-log",
+)  # fmt: skip
+SIGNED = ("--by", "Ada", "--reason", "a test")
+
+
 def gcpay(*arguments: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-P", "-m", "shared.ops.cli", *arguments]
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
@@ -27,15 +33,15 @@ def test_alone_it_prints_sectioned_help_with_examples_and_exit_codes() -> None:
 
     assert time.monotonic() - started < 2
     assert shown.returncode == Exit.OK
-    for verb in ("demo", "up", "test", "check", "config", "books"):
+    for verb in ("demo", "up", "test", "check", "config", "books", *OPERATIONS):
         assert f"\n  {verb} " in shown.stdout
-    for section in ("See it run", "Prove it", "Operate it", "Examples", "Exit codes"):
+    for section in ("See it run", "Prove it", "Look at it", "Operate it", "Examples", "Exit codes"):
         assert f"\n{section}:\n" in shown.stdout
     for code in Exit:
         assert f"\n  {code.value} " in shown.stdout
 
 
-@pytest.mark.parametrize("verb", ["demo", "up", "test", "check", "config", "books", "verify-proof"])
+@pytest.mark.parametrize("verb", ["demo", "up", "test", "check", "config", "books", "verify-proof", *OPERATIONS])
 def test_every_verb_explains_itself(verb: str) -> None:
     shown = gcpay(verb, "--help")
 
@@ -62,6 +68,13 @@ def test_every_verb_explains_itself(verb: str) -> None:
         (["demo", "--payments", sys.executable], "is not a text file in UTF-8."),
         (["up", "--port", "80"], "80 is not in the range"),
         (["up", "--threshold", "x"], "--threshold x"),
+        (["retry", "x", "--reason", "y"], "Missing option '--by'"),
+        (["release", "x", "--by", "y"], "Missing option '--reason'"),
+        (["approve", "pay", "x", *SIGNED], "'pay' is not one of 'held', 'cancel', 'repay', 'void'"),
+        (["pause", "lunch", *SIGNED], "'lunch' is not one of 'intake', 'batching', 'sending'"),
+        (["pause", "intake", "--for", "3w", *SIGNED], "--for 3w: say how long as 30m, 2h or 1d."),
+        (["pause", "intake", "--for", "0m", *SIGNED], "--for 0m: say how long"),
+        (["explain"], "Missing argument 'ID'"),
         (["config", "GCNobody"], "There is no service 'GCNobody'"),
     ],
 )
@@ -104,6 +117,35 @@ def test_books_of_a_database_that_does_not_answer_are_exit_69() -> None:
 
     assert refused.returncode == Exit.UNAVAILABLE
     assert refused.stderr == "No connection to the database. Is the fleet, or `gcpay up`, running?\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["status"],
+        ["explain", "x", "--json"],
+        ["parked"],
+        ["operator-log"],
+        ["retry", "x", *SIGNED],
+        ["release", "x", *SIGNED, "--yes"],
+        ["abandon-order", "x", *SIGNED],
+        ["approve", "held", "x", *SIGNED],
+        ["pause", "intake", *SIGNED, "--yes"],
+        ["resume", "intake", *SIGNED],
+    ],
+)
+def test_operations_without_a_database_are_one_sentence_and_exit_69(arguments: list[str]) -> None:
+    refused = gcpay(
+        *arguments,
+        DATABASE_HOST="127.0.0.1",
+        DATABASE_PORT="1",
+        DATABASE_NAME_SECRET="gcpay",
+        DATABASE_USER_SECRET="gcpay_operator",
+    )
+
+    assert refused.returncode == Exit.UNAVAILABLE
+    assert refused.stderr == "No connection to the database. Is the fleet, or `gcpay up`, running?\n"
+    assert refused.stdout == ""
 
 
 def test_an_incomplete_environment_names_every_missing_setting() -> None:

@@ -48,6 +48,8 @@ def against_retry_of_payment(payment: Row) -> str | None:
     """A parked payment may be pending again: the next tick takes it, or parks it anew if it cannot be batched."""
     if payment["conversion_status"] == "parked":
         return None
+    if payment["conversion_status"] == "completed":
+        return f"it is completed: its share of batch {payment['batch_conversion_id']} is credited"
     if payment["batch_conversion_id"] is not None:
         return f"it is {payment['conversion_status']} in batch {payment['batch_conversion_id']}: act on the batch"
     return f"it is {payment['conversion_status']}: only a parked payment is made pending again"

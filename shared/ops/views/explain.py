@@ -125,9 +125,16 @@ def explain(conn: Connection, name: str, now: datetime, limits: Limits) -> Expla
     """Everything about what this id names. Raises NotKnown."""
     s = stand(conn, find(conn, name))
     parts = list(parts_of(s))
-    asked = [(part.machine.value, part.subject) for part in parts] + [
-        (Machine.ORDER.value, str(row["id"])) for row in s.orders if row is not s.order
-    ]
+    told = {(part.machine.value, part.subject) for part in parts} | {
+        (machine.value, str(row[key]))
+        for machine, key, rows in (
+            (Machine.ORDER, "id", s.orders),
+            (Machine.REQUEST, "unique_id", s.requests),
+            (Machine.TRANSFER, "unique_id", s.transfers),
+        )
+        for row in rows
+    }
+    asked = sorted(told)
     story = _QUERIES.all(
         conn, "story", machines=[machine for machine, _ in asked], subjects=[subject for _, subject in asked]
     )

@@ -133,13 +133,16 @@ def _tell_conflict(database: Database, body: WebhookBody, known: Known, now: dat
     message = f"payment {ids} was delivered again with another amount, client or wallet"
     evidence = {"dedupe": body.request_hash, "amount": body.amount.scaled(), "client_id": body.client_id}
     with database.transaction() as conn:
-        raise_alert(conn, SERVICE, Alert("payment_conflicted", str(known.accumulation_id), message, evidence), now)
+        at_risk = (known.pending, body.amount)
+        alert = Alert("payment_conflicted", str(known.accumulation_id), message, evidence, at_risk)
+        raise_alert(conn, SERVICE, alert, now)
     log.warning("payment_conflicted", accumulation_id=known.accumulation_id)
 
 
 def _parked(accumulation_id: int, body: WebhookBody, reason: str) -> Alert:
     message = f"payment {accumulation_id} ({body.payment_ref}, {body.amount}) is parked: {reason}"
-    return Alert("payment_parked", str(accumulation_id), message, {"outcome": body.outcome_text or ""})
+    evidence = {"outcome": body.outcome_text or ""}
+    return Alert("payment_parked", str(accumulation_id), message, evidence, (body.amount,))
 
 
 def _evidence(payment: Priced, unusable: str | None) -> dict[str, object]:

@@ -11,6 +11,7 @@ from shared.telemetry import configure_logging
 from .accept_payment import SERVICE
 from .routes import routes_of
 from .settings import IntakeSettings
+from .watch_scheduler import SchedulerWatch
 
 
 def create_app(settings: IntakeSettings | None = None) -> Flask:
@@ -23,7 +24,11 @@ def create_app(settings: IntakeSettings | None = None) -> Flask:
         settings,
         "intake",
         routes_of(
-            database, settings.terms(), settings.upstream_callers, None if key is None else key.get_secret_value()
+            database,
+            settings.terms(),
+            settings.upstream_callers,
+            None if key is None else key.get_secret_value(),
+            SchedulerWatch(database),
         ),
         [Component("database", database.ping)],
         refusal_recorder(database),

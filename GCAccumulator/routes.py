@@ -8,6 +8,7 @@ from shared.db import Database
 from shared.http import Answer, Incoming, Route, RouteDoc
 
 from .accept_payment import IntakeTerms, Recorded, accept_payment
+from .watch_scheduler import SchedulerWatch
 from .webhook_body import read_webhook_body
 
 _NUMBER_OR_TEXT = {"oneOf": [{"type": "string"}, {"type": "number"}]}
@@ -55,13 +56,20 @@ _RESPONSE = {
 
 
 def routes_of(
-    database: Database, terms: IntakeTerms, upstream_callers: Sequence[str], signing_key: str | None
+    database: Database,
+    terms: IntakeTerms,
+    upstream_callers: Sequence[str],
+    signing_key: str | None,
+    watch: SchedulerWatch | None = None,
 ) -> list[Route]:
-    """The intake's one route."""
+    """The intake's one route. `watch` looks at the scheduler after a payment is recorded."""
 
     def on_payment(incoming: Incoming) -> Answer:
         body = read_webhook_body(incoming.body, outcome_currency=terms.outcome_currency, most=terms.max_payment)
-        return Answer(200, _answer(accept_payment(database, body, terms, incoming.now, incoming.trace)))
+        recorded = accept_payment(database, body, terms, incoming.now, incoming.trace)
+        if watch is not None:
+            watch.look(incoming.now)
+        return Answer(200, _answer(recorded))
 
     return [
         Route(

@@ -5,6 +5,6 @@ order ends, finds the USDT (or the refund) on chain and writes the arrival.
 Never does: holds a key, sends a transaction; believes the exchange about money.
 Messages in: PayBatch, GiveUpOrder, InstantPayout, OrderChecked, TransferFinal, TransferVoided, CheckArrival. Messages
 out: CheckOrder, PayOrder, VoidTransfer, CheckArrival, SwapExecuted, SwapFailed.
-Tables written: hostpay_request, arrival, exchange_order, history, posting, book_entry, outbox, alert, refused_message.
-Read: batch_conversions, transfer, slot, approval.
+Tables written: hostpay_request, arrival, exchange_order, history, posting, book_entry, outbox, alert,
+refused_message, heartbeat. Read: batch_conversions, transfer, slot, approval.
 """

@@ -202,6 +202,6 @@ def _tell_foreign_deposit(conn: Connection, request: Request, seen: OrderSeen, n
     if seen.payin_hash is None or seen.payin_hash == request.eth_tx_hash:
         return
     message = f"order {request.cn_api_id} shows deposit {seen.payin_hash}, ours is {request.eth_tx_hash}"
-    raise_alert(
-        conn, SERVICE, Alert("deposit_is_not_ours", request.unique_id, message, {"dedupe": seen.payin_hash}), now
-    )
+    evidence = {"dedupe": seen.payin_hash}
+    alert = Alert("deposit_is_not_ours", request.unique_id, message, evidence, (request.amount,))
+    raise_alert(conn, SERVICE, alert, now)

@@ -27,7 +27,8 @@ def park_request(
     store.set_request(conn, request.unique_id, RequestState.PARKED, reason, now, decision.due_at)
     record_decision(conn, decision, request.unique_id, now, trace, {"reason": reason})
     message = f"request {request.unique_id} over {request.amount} is parked: {reason}"
-    raise_alert(conn, SERVICE, Alert("request_parked", request.unique_id, message, {"dedupe": reason[:200]}), now)
+    evidence = {"dedupe": reason[:200]}
+    raise_alert(conn, SERVICE, Alert("request_parked", request.unique_id, message, evidence, (request.amount,)), now)
     if not decision.wants(Intent.REPORT_SWAP_FAILED):
         return []
     return report_failure(conn, conductor, request, reason, "", now)
@@ -39,7 +40,8 @@ def tell_new_reason(conn: Connection, request: Request, reason: str, now: dateti
         return
     store.set_reason(conn, request.unique_id, reason, now)
     message = f"request {request.unique_id} over {request.amount} is still parked: {reason}"
-    raise_alert(conn, SERVICE, Alert("request_parked", request.unique_id, message, {"dedupe": reason[:200]}), now)
+    evidence = {"dedupe": reason[:200]}
+    raise_alert(conn, SERVICE, Alert("request_parked", request.unique_id, message, evidence, (request.amount,)), now)
 
 
 def report_failure(

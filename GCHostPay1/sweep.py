@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from shared.db import Alert, Connection, raise_alert
+from shared.db import SWEEP_EVERY, Alert, Connection, beat, raise_alert, tell_of_silent_jobs
 from shared.lifecycle import WAITING, Broken, Refused, RequestState
 from shared.telemetry import get_logger
 
@@ -106,6 +106,8 @@ def _tell_overdue(conductor: Conductor, now: datetime) -> int:
         if state in WAITING
     }
     with conductor.database.transaction() as conn:
+        beat(conn, "conductor /sweep", now, limits.wait(SWEEP_EVERY))
+        tell_of_silent_jobs(conn, SERVICE, now)
         overdue = store.requests_in_state_since(conn, since_before, _MOST_OVERDUE)
         for one in overdue:
             waiting = WAITING[one.status]
@@ -114,13 +116,17 @@ def _tell_overdue(conductor: Conductor, now: datetime) -> int:
                 f"is too long: {one.reason or waiting.why}; it waits for {waiting.on_whom}"
             )
             dedupe = f"{one.status.value} {one.since.isoformat()} day {(now - one.since).days}"
-            raise_alert(conn, SERVICE, Alert("request_overdue", one.unique_id, message, {"dedupe": dedupe}), now)
+            alert = Alert("request_overdue", one.unique_id, message, {"dedupe": dedupe}, (one.amount,))
+            raise_alert(conn, SERVICE, alert, now)
     return len(overdue)
 
 
 def _tell(conductor: Conductor, unique_id: str, forbidden: Refused | Broken, now: datetime) -> None:
     """One request that cannot go on must not stop the sweep of the others."""
-    alert = Alert("request_stuck", unique_id, f"request {unique_id}: {forbidden}", {"dedupe": forbidden.code})
     with conductor.database.transaction() as conn:
+        request = store.lock_request(conn, unique_id)
+        at_risk = () if request is None else (request.amount,)
+        message = f"request {unique_id}: {forbidden}"
+        alert = Alert("request_stuck", unique_id, message, {"dedupe": forbidden.code}, at_risk)
         raise_alert(conn, SERVICE, alert, now)
         store.postpone_request(conn, unique_id, now + conductor.terms.limits.wait(REDRIVE_AFTER))

@@ -7,7 +7,7 @@ it cannot be seen.
 Messages in: PayOrder and VoidTransfer on `POST /`, DriveAccount on `POST /drive`; the scheduler's `POST /sweep`.
 Messages out: DriveAccount (to itself), TransferFinal and TransferVoided (to the conductor).
 Tables written: transfer, account, slot, attempt, send_log, signed_nonce, cancel_request, approval, asked_approval;
-history, outbox, alert, posting, book_entry, refused_message, pause. Read: exchange_order, hostpay_request,
-payout_accumulation, batch_conversions, batch_member.
+history, outbox, alert, posting, book_entry, refused_message, pause, heartbeat. Read: exchange_order,
+hostpay_request, payout_accumulation, batch_conversions, batch_member.
 Kept outside the database: a copy of all signed bytes, before they are sent (`copies.py`, `gate.py`).
 """

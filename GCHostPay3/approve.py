@@ -171,7 +171,8 @@ def _supersede(conn: Connection, rows: OurRows, task: Task) -> str | None:
 def _tell_contradiction(conn: Connection, task: Task, order: PayOrder, rule: str, rows: OurRows | None) -> None:
     message = f"a pay order for {order.unique_id} was refused ({rule}); nothing was paid for it"
     known = {} if rows is None else {"our_amount": rows.amount.scaled(), "our_address": rows.payin_address}
-    tell(conn, task, "pay_order_contradicts", order.unique_id, message, {"dedupe": rule} | _said(order) | known)
+    evidence = {"dedupe": rule} | _said(order) | known
+    tell(conn, task, "pay_order_contradicts", order.unique_id, message, evidence, (Ether(order.amount_wei),))
     task.say("transfer_conflicted", transfer=order.unique_id, rule=rule)
 
 

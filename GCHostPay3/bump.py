@@ -78,6 +78,7 @@ def _tell_ceiling(x: Executor, transfer: Transfer, newest: Attempt, reason: str,
         "Its bytes go on being repeated; it is paid when the fees fall, or when the ceiling is raised"
     )
     with x.db.transaction() as conn:
-        tell(conn, task, "attempt_at_ceiling", transfer.unique_id, message, {"tx_hash": newest.tx_hash})
+        evidence = {"tx_hash": newest.tx_hash}
+        tell(conn, task, "attempt_at_ceiling", transfer.unique_id, message, evidence, (transfer.value,))
     task.say("attempt_at_ceiling", transfer=transfer.unique_id, reason=reason)
     task.committed()

@@ -52,7 +52,8 @@ def give_up_if_lapsed(x: Executor, transfer: Transfer, attempts: list[Attempt], 
                 f"{locked.value} for {locked.unique_id} is {locked.state.value} and is not sent: {lapsed} now. "
                 f"Its nonce {slot.nonce} is used for nothing"
             )
-            tell(conn, task, "order_lapsed_before_send", locked.unique_id, message, {"order": locked.cn_api_id})
+            evidence = {"order": locked.cn_api_id}
+            tell(conn, task, "order_lapsed_before_send", locked.unique_id, message, evidence, (locked.value,))
             task.say("cancel_requested", transfer=locked.unique_id, nonce=slot.nonce, reason=lapsed)
     task.committed()
     return True

@@ -3,7 +3,7 @@ caller's one transaction. No other file of this service writes a state."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from shared.books import Posting, post
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from shared.db import Connection
+    from shared.money import Ether
 
     from .executor import Executor, Task
     from .records import Account, Transfer
@@ -64,7 +65,8 @@ def move_transfer(
                 post(conn, posting, task.now, task.trace)
             case Intent.RAISE_ALERT:
                 message = f"{transfer.value} for {transfer.unique_id} is {after.value}: {reason or 'see the evidence'}"
-                tell(conn, task, decision.event, transfer.unique_id, message, {"amount": transfer.value.scaled()})
+                evidence_of_it = {"amount": transfer.value.scaled()}
+                tell(conn, task, decision.event, transfer.unique_id, message, evidence_of_it, (transfer.value,))
             case _:
                 raise AssertionError(f"the executor does not know how to {intent.value}")
     task.say(decision.event, transfer=transfer.unique_id, amount=transfer.value, reason=reason, tx_hash=tx_hash or None)
@@ -110,9 +112,17 @@ def drive_on(
     task.drives_on = True
 
 
-def tell(conn: Connection, task: Task, kind: str, subject: str, message: str, evidence: Mapping[str, str]) -> None:
+def tell(
+    conn: Connection,
+    task: Task,
+    kind: str,
+    subject: str,
+    message: str,
+    evidence: Mapping[str, str],
+    at_risk: Sequence[Ether] = (),
+) -> None:
     """An alert in this transaction, and in the log when it is new."""
-    alert = Alert(kind, subject, message, evidence)
+    alert = Alert(kind, subject, message, evidence, at_risk)
     if raise_alert(conn, SERVICE, alert, task.now):
         task.say("alert_raised", loud=True, kind=kind, subject=subject, told=message)
 

@@ -6,11 +6,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from shared.db import SWEEP_EVERY, beat, tell_of_silent_jobs
 from shared.lifecycle import TryLater
 from shared.money import Ether
 
 from . import store
 from .asked import take_asked
+from .executor import SERVICE
 from .moves import drive_on, tell
 from .observe import admit
 
@@ -37,6 +39,8 @@ def sweep(x: Executor, task: Task) -> Swept:
         for address, chain_id in accounts:
             task.drives_on = False
             drive_on(x, conn, task, address, chain_id)
+        beat(conn, "executor /sweep", task.now, x.waits.lifecycle.wait(SWEEP_EVERY))
+        tell_of_silent_jobs(conn, SERVICE, task.now)
         overdue = store.overdue_transfers(conn, due_before)
         for row in overdue:
             message = (
@@ -44,7 +48,8 @@ def sweep(x: Executor, task: Task) -> Swept:
                 f"should be: {row['reason'] or 'no reason is recorded'}"
             )
             evidence = {"dedupe": f"{row['transfer_status']} {row['due_at'].isoformat()}"}
-            tell(conn, task, "transfer_overdue", row["unique_id"], message, evidence)
+            at_risk = (Ether(row["value_wei"]),)
+            tell(conn, task, "transfer_overdue", row["unique_id"], message, evidence, at_risk)
     task.say("sweep_done", driven=len(accounts), overdue=len(overdue))
     task.committed()
     x.outbox.flush(task.messages, task.now)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from uuid import uuid4
 
 from flask import Flask
 
 from shared.chain import EthereumChain
-from shared.db import Database, refusal_recorder
+from shared.db import Database, refusal_recorder, scheduler_runs
 from shared.exchange import ETH_TO_USDT, ChangeNow
-from shared.http import Component, create_service, load_settings
-from shared.messages import BATCHER_TO_CONDUCTOR
+from shared.http import Component, create_service, load_settings, utc_now
+from shared.messages import BATCHER_TO_BATCHER, BATCHER_TO_CONDUCTOR
 from shared.queue import CloudTasksSender, Outbox, Sealer, destinations_from, keyring_from
 from shared.telemetry import configure_logging
 
 from .batcher import SERVICE, Batcher
+from .deliver_alert import Deliveries, alerts_are_heard
 from .routes import routes_of
 from .settings import BatcherSettings
 
@@ -26,18 +28,32 @@ def create_app(settings: BatcherSettings | None = None) -> Flask:
     database = Database.from_settings(settings, SERVICE)
     keyring = keyring_from(settings)
     sender = CloudTasksSender.from_settings(settings, settings.service_identity)
-    outbox = Outbox(database, sender, Sealer(keyring, destinations_from(settings, [BATCHER_TO_CONDUCTOR])), uuid4)
+    edges = [BATCHER_TO_CONDUCTOR, BATCHER_TO_BATCHER]
+    outbox = Outbox(database, sender, Sealer(keyring, destinations_from(settings, edges)), uuid4)
     chain = EthereumChain.from_settings(settings)
     exchange = ChangeNow(settings, [settings.host_wallet_eth_address, settings.host_wallet_usdt_address])
-    batcher = Batcher(database, outbox, exchange, chain, uuid4, settings.terms())
+    terms, webhook = settings.terms(), settings.webhook()
+    deliveries = None if webhook is None else Deliveries(webhook)
+    tick_every = timedelta(seconds=settings.check_threshold_every_s) if settings.check_threshold_every_s else None
+    batcher = Batcher(database, outbox, exchange, chain, uuid4, terms, deliveries, tick_every)
+
+    def scheduler_is_heard() -> bool | None:
+        with database.read() as conn:
+            return scheduler_runs(conn, utc_now())
+
+    def alerts_go_out() -> bool | None:
+        return None if deliveries is None else alerts_are_heard(database, terms.limits, utc_now())
+
     return create_service(
         settings,
         "batcher",
-        routes_of(batcher, settings.scheduler_callers, settings.conductor_callers),
+        routes_of(batcher, settings.scheduler_callers, settings.conductor_callers, [settings.service_identity]),
         [
             Component("database", database.ping),
             Component("chain", lambda: any(head.block is not None for head in chain.latest_heads()), vital=False),
             Component("exchange", lambda: exchange.range(ETH_TO_USDT).minimum.is_positive(), vital=False),
+            Component("scheduler", scheduler_is_heard, vital=False),
+            Component("alerts", alerts_go_out, vital=False),
         ],
         refusal_recorder(database),
         keyring=keyring,

@@ -15,6 +15,7 @@ from shared.lifecycle import Limits
 from shared.money import Percent, Usd
 from shared.queue import Outbox
 
+from .deliver_alert import Deliveries
 from .price_guard import GuardLimits
 
 SERVICE: Final = "GCMicroBatchProcessor"
@@ -46,7 +47,11 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Batcher:
-    """The batcher's doors: database, outbox, exchange, chain (read only) and the source of batch ids."""
+    """The batcher's doors: database, outbox, exchange, chain (read only) and the source of batch ids.
+
+    `deliveries`: where alerts go; None: nowhere. `tick_every`: how often the scheduler asks for a tick; None: on
+    request only.
+    """
 
     database: Database
     outbox: Outbox
@@ -54,3 +59,5 @@ class Batcher:
     chain: Chain
     new_id: Callable[[], UUID]
     terms: Terms
+    deliveries: Deliveries | None = None
+    tick_every: timedelta | None = timedelta(minutes=15)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from shared.db import beat
 from shared.exchange import ETH_TO_USDT
 from shared.money import Ether, Price, Usd, cut_to_decimals
 from shared.telemetry import get_logger
@@ -65,6 +66,8 @@ def check_threshold(batcher: Batcher, now: datetime, trace: str) -> Tick:
         park_without_wei(batcher, now, trace, MOST_MEMBERS)
     tick = _tick(batcher, _look(batcher, now), now, trace)
     with batcher.database.transaction() as conn:
+        every = batcher.tick_every
+        beat(conn, "batcher /check-threshold", now, None if every is None else batcher.terms.limits.wait(every))
         store.record_threshold_check(
             conn, now, tick.total, tick.threshold, tick.outcome, tick.reason, tick.batch_conversion_id
         )

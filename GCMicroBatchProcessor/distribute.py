@@ -121,7 +121,8 @@ def _judge_result(conn: Connection, batcher: Batcher, batch: Batch, arrived: Tet
         return
     batch_id = str(batch.batch_conversion_id)
     store.pause_stage(conn, "batching", f"batch {batch_id}: {outside}", SERVICE, now)
-    raise_alert(conn, SERVICE, Alert("result_outside_band", batch_id, f"batch {batch_id}: {outside}", {}), now)
+    message = f"batch {batch_id}: {outside}"
+    raise_alert(conn, SERVICE, Alert("result_outside_band", batch_id, message, {}, (arrived, batch.expected)), now)
 
 
 def _require_no_contradiction(message: SwapExecuted, arrival: Arrived | None, eth_tx_hash: str | None) -> None:

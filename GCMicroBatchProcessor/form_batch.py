@@ -137,7 +137,9 @@ def _park(
     worth = Usd.total(payment.weight for payment in payments)
     named = ", ".join(map(str, payment_ids[:_MOST_NAMED])) + (", ..." if len(payment_ids) > _MOST_NAMED else "")
     message = f"{len(payment_ids)} payment(s) worth {worth} are parked: {reason} ({named})"
-    raise_alert(conn, SERVICE, Alert("payment_parked", str(payment_ids[0]), message, {"payments": named}), now)
+    rows = [f"payment {payment_id}" for payment_id in payment_ids]
+    alert = Alert("payment_parked", str(payment_ids[0]), message, {"payments": named}, (worth,), rows)
+    raise_alert(conn, SERVICE, alert, now)
     log.warning("payment_parked", payments=len(payment_ids), pending=worth, reason=reason)
 
 

@@ -155,7 +155,8 @@ def release_batch(
         dust_out=batch.dust_out,
     )
     post(conn, posting, now, trace)
-    alert = Alert("batch_released", str(batch_id), f"batch {batch_id} gave its payments back: {reason}", {})
+    message = f"batch {batch_id} gave its payments back: {reason}"
+    alert = Alert("batch_released", str(batch_id), message, {}, (batch.ordered, batch.total))
     raise_alert(conn, SERVICE, alert, now)
 
 
@@ -198,7 +199,8 @@ def give_up_attempt(
     record_decision(conn, decision, str(attempt.order_id), now, trace, {"reason": fact.reason})
     if isinstance(fact, f.OrderAnsweredWrongly):
         message = f"order attempt {attempt.attempt_no} of batch {attempt.batch_conversion_id}: {fact.reason}"
-        raise_alert(conn, SERVICE, Alert("order_abandoned", str(attempt.order_id), message, {}), now)
+        alert = Alert("order_abandoned", str(attempt.order_id), message, {}, (attempt.amount,))
+        raise_alert(conn, SERVICE, alert, now)
 
 
 def park_batch(
@@ -218,7 +220,8 @@ def park_batch(
     look_again = now + batcher.terms.limits.wait(REDRIVE_AFTER)
     store.set_batch(conn, batch.batch_conversion_id, BatchState.PARKED, fact.reason, now, look_again)
     record_decision(conn, parked, batch_id, now, trace, {"reason": fact.reason})
-    raise_alert(conn, SERVICE, Alert("batch_parked", batch_id, f"batch {batch_id} is parked: {fact.reason}", {}), now)
+    message = f"batch {batch_id} is parked: {fact.reason}"
+    raise_alert(conn, SERVICE, Alert("batch_parked", batch_id, message, {}, (batch.ordered, batch.total)), now)
 
 
 def _locked(conn: Connection, batch_id: UUID, order_id: int) -> tuple[Batch, OrderAttempt]:

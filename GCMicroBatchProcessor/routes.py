@@ -5,17 +5,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from shared.http import Answer, Incoming, Route, RouteDoc
-from shared.messages import CONDUCTOR_TO_BATCHER_EXECUTED, CONDUCTOR_TO_BATCHER_FAILED, SwapExecuted, SwapFailed
+from shared.messages import (
+    BATCHER_TO_BATCHER,
+    CONDUCTOR_TO_BATCHER_EXECUTED,
+    CONDUCTOR_TO_BATCHER_FAILED,
+    DeliverAlert,
+    SwapExecuted,
+    SwapFailed,
+)
 
 from .batcher import Batcher
 from .check_threshold import Tick, check_threshold
+from .deliver_alert import deliver_alert
 from .distribute import distribute_reported
 from .hear_of_failure import hear_of_failure
 from .sweep import sweep
 
 
-def routes_of(batcher: Batcher, scheduler_callers: Sequence[str], conductor_callers: Sequence[str]) -> list[Route]:
-    """The batcher's four routes."""
+def routes_of(
+    batcher: Batcher,
+    scheduler_callers: Sequence[str],
+    conductor_callers: Sequence[str],
+    batcher_callers: Sequence[str],
+) -> list[Route]:
+    """The batcher's five routes."""
 
     def on_check_threshold(incoming: Incoming) -> Answer:
         return Answer(200, _tick_body(check_threshold(batcher, incoming.now, incoming.trace)))
@@ -50,6 +63,13 @@ def routes_of(batcher: Batcher, scheduler_callers: Sequence[str], conductor_call
             200, {"status": "success", "tasks_made": swept.tasks_made, "batches_redriven": swept.batches_redriven}
         )
 
+    def on_deliver_alert(incoming: Incoming) -> Answer:
+        assert incoming.opened is not None
+        message = incoming.opened.message
+        assert isinstance(message, DeliverAlert)
+        delivery = deliver_alert(batcher, message, incoming.now)
+        return Answer(200, {"status": "success", "alert_id": message.alert_id, "outcome": delivery.outcome})
+
     return [
         Route("/check-threshold", on_check_threshold, scheduler_callers, body="ignored", doc=_CHECK_DOC),
         Route(
@@ -72,6 +92,16 @@ def routes_of(batcher: Batcher, scheduler_callers: Sequence[str], conductor_call
             scheduler_callers,
             body="ignored",
             doc=RouteDoc("Finds messages and batches that were lost, and drives them on."),
+        ),
+        Route(
+            "/deliver-alert",
+            on_deliver_alert,
+            batcher_callers,
+            edges=(BATCHER_TO_BATCHER,),
+            doc=RouteDoc(
+                "Sends one alert to the webhook. A repeat sends nothing; what is not accepted is sent again later.",
+                errors=("sink_busy",),
+            ),
         ),
     ]
 

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
+from shared.alerts.settings import AlertSettings
 from shared.chain.settings import ChainSettings
 from shared.db.settings import DatabaseSettings
 from shared.exchange.settings import ExchangeSettings
@@ -14,7 +15,7 @@ from shared.http import Emails, ServiceSettings
 from shared.http.amounts import EtherText, PercentText, UsdText
 from shared.lifecycle import Limits
 from shared.money import Ether, Percent, Usd
-from shared.queue.settings import ConductorBatchTarget, TasksSettings
+from shared.queue.settings import BatcherAlertTarget, ConductorBatchTarget, TasksSettings
 
 from .batcher import Terms
 from .price_guard import GuardLimits
@@ -23,7 +24,14 @@ _WEI_PER_GWEI = 10**9
 
 
 class BatcherSettings(
-    ServiceSettings, DatabaseSettings, TasksSettings, ConductorBatchTarget, ExchangeSettings, ChainSettings
+    ServiceSettings,
+    DatabaseSettings,
+    TasksSettings,
+    ConductorBatchTarget,
+    BatcherAlertTarget,
+    ExchangeSettings,
+    ChainSettings,
+    AlertSettings,
 ):
     """The batcher's environment."""
 
@@ -35,6 +43,12 @@ class BatcherSettings(
         default="primary", pattern="^[a-z0-9-]{1,40}$", description="name of the API key, stored with each order"
     )
     micro_batch_threshold_usd: UsdText = Field(description="USD; a batch is formed when the pending total reaches it")
+    check_threshold_every_s: int = Field(
+        default=900,
+        ge=0,
+        le=86_400,
+        description="seconds; how often the scheduler calls /check-threshold; 0: it does not",
+    )
     batch_funding: Literal["received", "quoted"] = Field(
         description="received: order the ETH that came with the payments; quoted: order their USD at the quote"
     )

@@ -11,7 +11,16 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from shared.db import Alert, Connection, Contended, StatementTimedOut, raise_alert
+from shared.db import (
+    SWEEP_EVERY,
+    Alert,
+    Connection,
+    Contended,
+    StatementTimedOut,
+    beat,
+    raise_alert,
+    tell_of_silent_jobs,
+)
 from shared.lifecycle import BatchState, Broken, OrderState, Refused, RequestState
 from shared.lifecycle import facts as f
 from shared.money import Ether
@@ -19,11 +28,13 @@ from shared.telemetry import get_logger
 
 from . import store
 from .batcher import MOST_ORDER_ATTEMPTS, REDRIVE_AFTER, SERVICE, TAKEN_WITHIN, Batcher
+from .deliver_alert import hand_out_alerts
 from .distribute import distribute
 from .fence import ask_to_give_up, is_fenced_off, reopen_batch
 from .form_batch import intend_order
 from .market import meet_market, or_held_back, read_feed
 from .open_order import give_up_attempt, open_order, park_batch, put_pay_batch, release_batch
+from .overdue import tell_overdue_batches_and_orders
 from .price_guard import HeldBack
 from .rows import Batch, OrderAttempt
 
@@ -52,6 +63,7 @@ class _Attempt:
 def sweep(batcher: Batcher, now: datetime, trace: str) -> Swept:
     """One sweep. Nothing it does depends on a task having been delivered."""
     tasks_made = batcher.outbox.sweep(now, OUTBOX_GRACE_S // batcher.terms.limits.time_scale, MOST_MESSAGES).made
+    _watch(batcher, now)  # first: people are told also while the exchange cannot be read
     with batcher.database.read() as conn:
         late = store.batches_past_due(conn, now, _MOST_BATCHES)
     order_asked, redriven = False, 0
@@ -70,7 +82,6 @@ def sweep(batcher: Batcher, now: datetime, trace: str) -> Swept:
             busy.append(held)  # one batch that somebody holds must not keep the others from being looked after
             continue
         redriven += 1
-    _tell_overdue_payments(batcher, now)
     log.info("sweep_done", tasks_made=tasks_made, batches=redriven)
     if busy:
         raise busy[0]
@@ -185,18 +196,32 @@ def _distribute_late(batcher: Batcher, batch_id: UUID, now: datetime, trace: str
     try:
         distribute(batcher, batch_id, now, trace)
     except (Refused, Broken) as forbidden:
-        alert = Alert("distribution_forbidden", str(batch_id), str(forbidden), {"code": forbidden.code})
         with batcher.database.transaction() as conn:
+            batch = store.lock_batch(conn, batch_id)
+            assert batch is not None, "a batch row is never deleted"
+            evidence = {"code": forbidden.code}
+            at_risk = (batch.ordered, batch.total)
+            alert = Alert("distribution_forbidden", str(batch_id), str(forbidden), evidence, at_risk)
             raise_alert(conn, SERVICE, alert, now)
             store.postpone_batch(conn, batch_id, now + batcher.terms.limits.wait(REDRIVE_AFTER))
 
 
-def _tell_overdue_payments(batcher: Batcher, now: datetime) -> None:
-    """Payments that are pending for longer than they may be: a person is told, and reminded daily."""
+def _watch(batcher: Batcher, now: datetime) -> None:
+    """What people must know: what is overdue, which job is silent; and alerts that are due become tasks."""
+    limits = batcher.terms.limits
     with batcher.database.transaction() as conn:
-        worth, count, oldest = store.overdue_payments(conn, now)
-        if count == 0:
-            return
+        beat(conn, "batcher /sweep", now, limits.wait(SWEEP_EVERY))
+        tell_of_silent_jobs(conn, SERVICE, now)
+        _tell_overdue_payments(conn, now)
+        tell_overdue_batches_and_orders(conn, limits, now)
+        message_ids = hand_out_alerts(conn, batcher, now)
+    batcher.outbox.flush(message_ids, now)
+
+
+def _tell_overdue_payments(conn: Connection, now: datetime) -> None:
+    """Payments that are pending for longer than they may be: a person is told, and reminded daily."""
+    worth, count, oldest = store.overdue_payments(conn, now)
+    if count > 0:
         message = f"{count} payments worth {worth} are pending for longer than they may be; the oldest is {oldest}"
-        alert = Alert("payments_overdue", "pending", message, {"dedupe": now.date().isoformat()})
+        alert = Alert("payments_overdue", "pending", message, {"dedupe": now.date().isoformat()}, (worth,))
         raise_alert(conn, SERVICE, alert, now)

@@ -19,6 +19,10 @@ GRANT SELECT, INSERT ON outbox TO gcpay_intake, gcpay_batcher, gcpay_conductor, 
 GRANT UPDATE (sent_at, task_name) ON outbox TO gcpay_intake, gcpay_batcher, gcpay_conductor, gcpay_executor;
 GRANT SELECT, INSERT ON refused_message TO gcpay_intake, gcpay_batcher, gcpay_conductor, gcpay_executor;
 GRANT SELECT, INSERT ON alert TO gcpay_intake, gcpay_batcher, gcpay_conductor, gcpay_executor;
+GRANT UPDATE (delivery_attempts, next_delivery_at, delivered_at) ON alert TO gcpay_batcher; -- which delivers them
+GRANT SELECT ON heartbeat TO gcpay_intake; -- a payment may be the first to notice that the scheduler stopped
+GRANT SELECT, INSERT ON heartbeat TO gcpay_batcher, gcpay_conductor, gcpay_executor;
+GRANT UPDATE (beat_at, silent_after) ON heartbeat TO gcpay_batcher, gcpay_conductor, gcpay_executor;
 GRANT SELECT ON pause TO gcpay_intake, gcpay_batcher, gcpay_conductor, gcpay_executor;
 GRANT SELECT ON allowed_transition TO gcpay_intake, gcpay_batcher, gcpay_conductor, gcpay_executor;
 

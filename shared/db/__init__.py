@@ -5,6 +5,7 @@ Queries:      `Queries.load(path)` with `.one`, `.only`, `.all`, `.run`; `Query`
 History:      `record`, `record_many`, `record_decision`, `record_decisions`, `story_of`, `NOTHING`,
               `evidence_text`, `sync_allowed_transitions`.
 Alerts:       `Alert`, `raise_alert`, `refusal_recorder`.
+Heartbeat:    `beat`, `tell_of_silent_jobs`, `scheduler_runs`, `SWEEP_EVERY`.
 Schema:       `migrate`, `MigrationRefused`, `bootstrap_roles`, `apply_grants`, role names in `shared.db.roles`.
 Errors:       `ConstraintViolated` (translate by `.constraint`), `CommitUnknown`, `DatabaseUnreachable`,
               `PoolExhausted`, `Contended`, `StatementTimedOut`, `PlanStale`, `PermissionMissing`,
@@ -27,6 +28,7 @@ from shared.db.errors import (
     QueryBroken,
     StatementTimedOut,
 )
+from shared.db.heartbeat import SWEEP_EVERY, beat, scheduler_runs, tell_of_silent_jobs
 from shared.db.history import (
     NOTHING,
     evidence_text,
@@ -44,6 +46,7 @@ from shared.db.roles import apply_grants, bootstrap_roles
 
 __all__ = [
     "NOTHING",
+    "SWEEP_EVERY",
     "Alert",
     "CommitUnknown",
     "Connect",
@@ -64,6 +67,7 @@ __all__ = [
     "Row",
     "StatementTimedOut",
     "apply_grants",
+    "beat",
     "bootstrap_roles",
     "evidence_text",
     "migrate",
@@ -74,7 +78,9 @@ __all__ = [
     "record_decisions",
     "record_many",
     "refusal_recorder",
+    "scheduler_runs",
     "story_of",
     "sync_allowed_transitions",
+    "tell_of_silent_jobs",
     "whole",
 ]

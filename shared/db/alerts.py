@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Final, Protocol
 
+from shared.alerts.kinds import kind_of
 from shared.db.connection import Connection
 from shared.db.database import Database
 from shared.db.queries import Queries
+from shared.money import Ether, Tether, Usd
 
 _QUERIES: Final = Queries.load(Path(__file__).with_suffix(".sql"))
 
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One trouble: a stable kind, whom it concerns, and a sentence with the figures, each amount with its asset."""
+    """One trouble: a stable kind, whom it concerns, and a sentence with the figures, each amount with its asset.
+
+    `at_risk`: the money that is at stake, where a figure is known. `rows`: all rows that it is about, as "payment 7";
+    by default its subject, with the noun that its kind gives it.
+    """
 
     kind: str
     subject: str
     message: str
     evidence: Mapping[str, str]
+    at_risk: Sequence[Usd | Ether | Tether] = ()
+    rows: Sequence[str] = ()
 
     @property
     def dedupe_key(self) -> str:
@@ -32,7 +40,12 @@ class Alert:
 
 
 def raise_alert(conn: Connection, service: str, alert: Alert, now: datetime) -> bool:
-    """Writes the alert in this transaction. True when it is new; a repeat changes nothing."""
+    """Writes the alert in this transaction. True when it is new; a repeat changes nothing.
+
+    Severity, runbook and next step are its kind's (`shared.alerts`). The batcher delivers it after the commit.
+    """
+    kind = kind_of(alert.kind)
+    named = [f"{kind.subject_is} {alert.subject}"] if kind.subject_is else []
     written = _QUERIES.run(
         conn,
         "raise_alert",
@@ -43,6 +56,11 @@ def raise_alert(conn: Connection, service: str, alert: Alert, now: datetime) -> 
         message=alert.message,
         evidence=json.dumps(dict(alert.evidence), sort_keys=True),
         at=now,
+        severity=kind.severity,
+        money_at_risk=[f"{amount.decimal_text()} {amount.SYMBOL}" for amount in alert.at_risk],
+        concerned_rows=list(alert.rows) or named,
+        runbook=kind.runbook,
+        next_step=kind.next_step,
     )
     return written == 1
 

@@ -1,6 +1,6 @@
 """What the services say to each other, over which edges, and how it is sealed and opened. Pure.
 
-Messages: `Message` and its thirteen classes, `MESSAGE_TYPES`, `batch_unique_id`, `batch_of_unique_id`, `as_sentence`.
+Messages: `Message` and its fourteen classes, `MESSAGE_TYPES`, `batch_unique_id`, `batch_of_unique_id`, `as_sentence`.
 Edges:    `Edge`, one constant per edge, `ALL_EDGES`, `edge_named`.
 Tokens:   `Keyring`, `seal`, `open_sealed`, `Opened`; `encode_body`, `decode_body` for the outbox.
 Errors:   `TokenMalformed`, `TokenForeign`, `TokenExpired`, `TokenVersionUnsupported` (all Refused),
@@ -10,6 +10,7 @@ Errors:   `TokenMalformed`, `TokenForeign`, `TokenExpired`, `TokenVersionUnsuppo
 from shared.messages.body import decode_body, encode_body
 from shared.messages.edges import (
     ALL_EDGES,
+    BATCHER_TO_BATCHER,
     BATCHER_TO_CONDUCTOR,
     CONDUCTOR_TO_BATCHER_EXECUTED,
     CONDUCTOR_TO_BATCHER_FAILED,
@@ -37,6 +38,7 @@ from shared.messages.kinds import (
     MESSAGE_TYPES,
     CheckArrival,
     CheckOrder,
+    DeliverAlert,
     DriveAccount,
     GiveUpOrder,
     InstantPayout,
@@ -56,6 +58,7 @@ from shared.messages.sealing import Opened, open_sealed, seal
 
 __all__ = [
     "ALL_EDGES",
+    "BATCHER_TO_BATCHER",
     "BATCHER_TO_CONDUCTOR",
     "CONDUCTOR_TO_BATCHER_EXECUTED",
     "CONDUCTOR_TO_BATCHER_FAILED",
@@ -69,6 +72,7 @@ __all__ = [
     "WATCHER_TO_CONDUCTOR",
     "CheckArrival",
     "CheckOrder",
+    "DeliverAlert",
     "DriveAccount",
     "Edge",
     "GiveUpOrder",

@@ -10,6 +10,7 @@ from shared.messages.keys import Secret
 from shared.messages.kinds import (
     CheckArrival,
     CheckOrder,
+    DeliverAlert,
     DriveAccount,
     GiveUpOrder,
     InstantPayout,
@@ -147,6 +148,15 @@ CONDUCTOR_TO_BATCHER_FAILED: Final = Edge(
     url_setting="MICROBATCH_URL",
     messages=(SwapFailed,),
 )
+BATCHER_TO_BATCHER: Final = Edge(
+    producer="batcher",
+    consumer="batcher",
+    route="/deliver-alert",
+    queue_setting="MICROBATCH_ALERT_QUEUE",
+    queue="microbatch-alert-queue",
+    url_setting="SERVICE_URL",
+    messages=(DeliverAlert,),
+)
 
 ALL_EDGES: Final[tuple[Edge, ...]] = (
     UPSTREAM_TO_CONDUCTOR,
@@ -159,6 +169,7 @@ ALL_EDGES: Final[tuple[Edge, ...]] = (
     CONDUCTOR_TO_CONDUCTOR,
     CONDUCTOR_TO_BATCHER_EXECUTED,
     CONDUCTOR_TO_BATCHER_FAILED,
+    BATCHER_TO_BATCHER,
 )
 
 

@@ -128,3 +128,9 @@ class BatcherTarget(BaseSettings):
 
     microbatch_url: TargetUrl = Field(description="the batcher's own URL, which is also its audience")
     microbatch_response_queue: QueueName = Field("microbatch-response-queue", description="the queue that carries them")
+
+
+class BatcherAlertTarget(BaseSettings):
+    """Alerts that the batcher has yet to deliver: notes to itself, on a queue that a slow sink may hold up."""
+
+    microbatch_alert_queue: QueueName = Field("microbatch-alert-queue", description="the queue that carries them")

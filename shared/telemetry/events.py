@@ -130,6 +130,9 @@ _OF_THE_SERVICES = {
     # sweeps
     "sweep_done": REPEATED,
     "alert_raised": ALERTED,
+    "alert_delivered": SENT,
+    "alert_not_delivered": WARNED,
+    "scheduler_not_looked_at": WARNED,
 }
 
 _OF_THE_ROOMS = {

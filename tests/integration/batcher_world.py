@@ -47,6 +47,7 @@ from tests.unit.http_world import AUDIENCE, ISSUER, KnownKeys, bearer, issuer_ke
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SCHEDULER = "scheduler@project.example"
 CONDUCTOR = "conductor@project.example"
+BATCHER_IDENTITY = "batcher@project.example"
 KEYRING = Keyring(internal=["a secret of the fleet for tests"])
 WALLET = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
 USDT = "0xdAC17F958D2ee523a2206206994597C13D831ec7"
@@ -152,7 +153,7 @@ class BatcherWorld:
         self._app = create_service(
             settings(),
             "batcher",
-            routes_of(self.batcher, [SCHEDULER], [CONDUCTOR]),
+            routes_of(self.batcher, [SCHEDULER], [CONDUCTOR], [BATCHER_IDENTITY]),
             [],
             refusal_recorder(self.batcher.database),
             keyring=KEYRING,
@@ -166,6 +167,11 @@ class BatcherWorld:
         if guard is not None:
             terms = replace(terms, guard=replace(terms.guard, **guard))
         self.batcher = replace(self.batcher, terms=terms)
+        self._wire()
+
+    def with_batcher(self, batcher: Batcher) -> None:
+        """Other doors."""
+        self.batcher = batcher
         self._wire()
 
     def wait(self, **span: int) -> None:

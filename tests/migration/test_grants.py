@@ -101,11 +101,18 @@ def test_the_story_the_books_and_the_arrivals_are_never_changed(database: Databa
         "refused_message",
         "send_log",
         "threshold_check",
-        "alert",
         "operator_log",
     ):
         for role in READERS:
             assert matrix[role, table] <= {"SELECT", "INSERT"}, (role, table)
+
+
+def test_what_an_alert_says_is_never_changed_and_only_the_batcher_marks_its_delivery(database: Database) -> None:
+    matrix = granted_in_the_database(database)
+    marks = {"UPDATE(delivery_attempts)", "UPDATE(next_delivery_at)", "UPDATE(delivered_at)"}
+    for role in READERS:
+        more = marks if role == BATCHER else set()
+        assert matrix[role, "alert"] == {"SELECT"} | more | (set() if role == OPERATOR else {"INSERT"}), role
 
 
 def test_a_message_is_only_ever_marked_as_sent(database: Database) -> None:

@@ -24,6 +24,8 @@ FILES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.s
 QUERIES = [(path, query) for path in FILES for query in Queries.load(path).values()]
 # What operators, the sandbox and the migrations ask, no service needs the right to.
 NOT_FOR_SERVICES = {"shared/db/history.sql:allow"}
+# Intake has no job of the scheduler, so it marks none.
+NOT_FOR_INTAKE = {"shared/db/heartbeat.sql:beat"}
 READS_THE_CLOCK = re.compile(
     r"\b(now|random|gen_random_uuid|uuidv7|uuidv4)\s*\(|current_(timestamp|date|time)|clock_timestamp|localtime"
 )
@@ -42,6 +44,8 @@ def service_queries() -> list[tuple[str, Query, str]]:
         if folder == "shared" and (label((path, query)) in NOT_FOR_SERVICES or {"ops", "sandbox"} & {*path.parts}):
             continue
         roles = [ROLE_OF_FOLDER[folder]] if folder in ROLE_OF_FOLDER else list(SERVICE_ROLES)
+        if label((path, query)) in NOT_FOR_INTAKE:
+            roles.remove(INTAKE)
         found += [(f"{label((path, query))} as {role}", query, role) for role in roles]
     return found
 

@@ -9,6 +9,7 @@ from shared.messages import (
     MESSAGE_TYPES,
     CheckArrival,
     CheckOrder,
+    DeliverAlert,
     DriveAccount,
     Edge,
     GiveUpOrder,
@@ -53,11 +54,12 @@ EXAMPLES: list[Message] = [
     GiveUpOrder(BATCH, ORDER),
     VoidTransfer(batch_unique_id(BATCH), ORDER),
     TransferVoided(batch_unique_id(BATCH, 2), ORDER, "void"),
+    DeliverAlert(7, 0),
 ]
 
 
 def test_every_message_class_has_its_own_type_byte_and_an_example_here() -> None:
-    assert [message.TYPE for message in EXAMPLES] == list(range(1, 14)) == list(MESSAGE_TYPES)
+    assert [message.TYPE for message in EXAMPLES] == list(range(1, 15)) == list(MESSAGE_TYPES)
     assert [type(message) for message in EXAMPLES] == list(MESSAGE_TYPES.values())
 
 
@@ -197,7 +199,7 @@ def test_a_body_with_any_other_bytes_is_refused_with_the_field(body: bytes, fiel
     assert (invalid.value.field, invalid.value.rule) == (field, rule)
 
 
-@pytest.mark.parametrize("message_type", [0, 14, 255, -1])
+@pytest.mark.parametrize("message_type", [0, 15, 255, -1])
 def test_an_unknown_type_is_refused(message_type: int) -> None:
     with pytest.raises(MessageInvalid, match="is unknown"):
         decode_body(message_type, b"")
@@ -248,6 +250,7 @@ EDGE_TABLE = [
         "conductor>batcher:/swap-failed MICROBATCH_RESPONSE_QUEUE microbatch-response-queue MICROBATCH_URL"
         " SwapFailed internal"
     ),
+    "batcher>batcher:/deliver-alert MICROBATCH_ALERT_QUEUE microbatch-alert-queue SERVICE_URL DeliverAlert internal",
 ]
 
 

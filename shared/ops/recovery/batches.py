@@ -105,7 +105,8 @@ def supersede(step: Step, batch_id: UUID, by_batch: UUID, nonce: int) -> None:
     _set_batch(step, batch_id, BatchState.RELEASED, reason, None)
     posting = batch_released(str(batch_id), received=_received(members), **_amounts(row))
     post(step.conn, posting, step.now, step.trace)
-    step.tell("batch_released", str(batch_id), f"batch {batch_id} gave its payments back: {reason}")
+    told = f"batch {batch_id} gave its payments back: {reason}"
+    step.tell("batch_released", str(batch_id), told, at_risk=(_received(members),))
     step.done.append(f"batch {batch_id} released: {reason}")
 
 

@@ -11,9 +11,10 @@ from shared.db import Alert, Connection, Queries, raise_alert, record_decision
 from shared.lifecycle import Decision, Limits, Machine, State, decide
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from shared.lifecycle.facts import Fact
+    from shared.money import Ether, Usd
 
 QUERIES: Final = Queries.load(Path(__file__).with_name("rebuild.sql"))
 SERVICE: Final = "gcpay-recovery"
@@ -44,6 +45,9 @@ class Step:
         record_decision(self.conn, decision, subject, self.now, self.trace, {"recovered_by": self.by} | dict(evidence))
         return decision
 
-    def tell(self, kind: str, subject: str, message: str, dedupe: str = "") -> None:
+    def tell(
+        self, kind: str, subject: str, message: str, dedupe: str = "", at_risk: Sequence[Usd | Ether] = ()
+    ) -> None:
         """An alert in this step's commit."""
-        raise_alert(self.conn, SERVICE, Alert(kind, subject, message, {"dedupe": dedupe, "by": self.by}), self.now)
+        alert = Alert(kind, subject, message, {"dedupe": dedupe, "by": self.by}, at_risk)
+        raise_alert(self.conn, SERVICE, alert, self.now)

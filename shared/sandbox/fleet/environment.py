@@ -117,6 +117,8 @@ class World:
                     "MICRO_BATCH_THRESHOLD_USD": options.threshold.decimal_text(),
                     "BATCH_FUNDING": options.funding,
                     "QUOTE_BAND_PERCENT": options.quote_band_percent,
+                    "CHECK_THRESHOLD_EVERY_S": str(options.tick_every_s),
+                    "ALERT_WEBHOOK_URL": options.alert_webhook,
                 }  # fmt: skip
             case "GCHostPay1":
                 outside = self.tasks() | self.chain() | self.exchange()

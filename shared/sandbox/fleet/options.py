@@ -20,7 +20,8 @@ class FleetOptions:
 
     `tick_every_s` is in the fleet's own time, which runs `time_scale` times as fast as the clock on the wall; 0 ticks
     only on request. `logs`: the folder for every process's log, made when missing. `proxied_database`: the services
-    reach the database through a proxy that can fail (`Fleet.database_proxy`).
+    reach the database through a proxy that can fail (`Fleet.database_proxy`). `alert_webhook`: where the batcher
+    delivers alerts; empty: nowhere.
     """
 
     logs: Path
@@ -37,4 +38,5 @@ class FleetOptions:
     instant_max: Ether = Ether(2 * 10**18)
     gas_reserve: Ether = Ether(5 * 10**16)
     proxied_database: bool = False
+    alert_webhook: str = ""
     ports: Ports = field(default_factory=Ports.free)

@@ -183,7 +183,7 @@ class Fleet:
             new_id=self._ports.new_id,
             terms=terms,
         )
-        return batcher_routes(batcher, [SCHEDULER], [identity("conductor")])
+        return batcher_routes(batcher, [SCHEDULER], [identity("conductor")], [identity("batcher")])
 
     def _conductor(self, database: Any) -> list[Route]:
         conductor = Conductor(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -154,6 +155,16 @@ def test_an_answer_can_be_older_than_the_one_before(exchange: Exchange) -> None:
     stale = exchange.by_id(order_id).json
     assert (stale["status"], stale["payoutHash"]) == ("sending", None)
     assert exchange.by_id(order_id).json["status"] == "finished"
+
+
+@pytest.mark.parametrize("seconds", [300, -300])
+def test_the_clock_of_the_exchange_can_be_wrong(exchange: Exchange, seconds: int) -> None:
+    order_id = exchange.create().json["id"]
+    exchange.pin("clock_skew", seconds=seconds)
+    skewed, right = (exchange.by_id(order_id).json for _ in range(2))
+    for name in ("createdAt", "updatedAt"):
+        moved = datetime.fromisoformat(skewed[name]) - datetime.fromisoformat(right[name])
+        assert moved == timedelta(seconds=seconds)
 
 
 # --- the order is wrong ---------------------------------------------------------------------------------------------

@@ -45,6 +45,7 @@ READING: dict[str, dict[str, Any]] = {
     "null_amount_to": {},  # finished, and amountTo is null
     "stale_read": {},  # the answer of before the last change
     "forgotten_order": {},  # 404 although the order is there
+    "clock_skew": {"seconds": 300},  # all times of the answer are so much later; negative: earlier
 }
 """Strike one answer of by-id."""
 

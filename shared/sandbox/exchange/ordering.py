@@ -122,6 +122,8 @@ class OrderRoutes:
                 shown["amountTo"] = None
             if (word := self.strikes("unknown_status", "by-id")) is not None:
                 shown["status"] = str(word["status"])
+            if (skew := self.strikes("clock_skew", "by-id")) is not None:
+                shown |= shapes.moved_in_time(shown, timedelta(seconds=int(skew["seconds"])))
             return shown
 
     def list(self, partner: str, asked: Mapping[str, Any]) -> Any:

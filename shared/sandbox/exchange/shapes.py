@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from .numbers import ORDER_DECIMALS, Number, ether_number, parse_amount, tether_number
 from .orders import Order, OrderBook
 
+_TIMES = ("createdAt", "updatedAt", "validUntil", "depositReceivedAt")
 LEGACY_TICKER = {"eth": "eth", "usdt": "usdterc20"}
 
 
 def timestamp(moment: datetime | None, suffix: str = "Z") -> str | None:
     """ISO 8601 with milliseconds."""
     return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}{suffix}" if moment else None
+
+
+def moved_in_time(shown: dict[str, Any], by: timedelta) -> dict[str, Any]:
+    """The times of an answer as a clock that is wrong by so much shows them."""
+    return {name: timestamp(datetime.fromisoformat(shown[name]) + by) for name in _TIMES if shown.get(name)}
 
 
 def created(order: Order) -> dict[str, Any]:

@@ -8,5 +8,6 @@ where they are used, because together they cost a second:
 - `loopback`   LoopbackServer, Answer, Call, BadCall, call_json (control ports)
 - `posting`    Posting, Outcome (an HTTP request with a hard deadline)
 - `journal`    Journal (JSON lines); `recording` RecordingTarget (a target that remembers what it was sent)
+- `postgres_proxy` PostgresProxy, Moment (a way to the database that fails); `chaos` breaks a fleet by a seed's plan
 - `tasks`      the Cloud Tasks service; `identity` the token issuer; `scheduler` the Cloud Scheduler
 """

@@ -59,17 +59,16 @@ class Storm:
 
     def stop(self) -> None:
         """Break nothing more, and take away what has not struck. A repeat does nothing."""
-        if self._thread.is_alive():
-            self._stopping.set()
-            self._thread.join()
+        self._stop_breaking()
         self._supervisor.stop()
 
     def calm(self) -> None:
         """As `stop`; returns when every service is healthy again, or after a minute in which one was not."""
-        self.stop()
+        self._stop_breaking()
         give_up_at = time.monotonic() + _CALM_WITHIN_S
         while set(self._fleet.health().values()) != {"healthy"} and time.monotonic() < give_up_at:
             time.sleep(_TURN_S)
+        self._supervisor.stop()
 
     def as_json(self) -> dict[str, object]:
         """For programs: the seed, and what was broken when."""
@@ -77,6 +76,11 @@ class Storm:
         return {"seed": self.seed, "broken": [{"at_s": each.at_s, "what": each.what} for each in told]}
 
     # --- inside -------------------------------------------------------------------------------------------------------
+
+    def _stop_breaking(self) -> None:
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join()
 
     def _blow(self) -> None:
         while self._goes_on_after_a_round():

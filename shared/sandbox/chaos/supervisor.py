@@ -19,16 +19,16 @@ class Supervisor:
         self._fleet, self._watched = fleet, watched
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="supervisor", daemon=True)
-        self.restarts = 0
 
     def start(self) -> None:
         """Begin to watch."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Look a last time, and stop."""
+        """Look a last time, and stop. A repeat does nothing."""
         self._stopping.set()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
 
     def _watch(self) -> None:
         while not self._stopping.wait(_LOOK_EVERY_S):
@@ -39,4 +39,3 @@ class Supervisor:
         for name in self._watched:
             if not self._fleet.processes[name].running:
                 self._fleet.parts.start_again(name, self._fleet.world)
-                self.restarts += 1

@@ -128,8 +128,8 @@ class _Demo:
             lambda: self._screen.seconds,
             lambda broken: self._screen.step(Step("chaos", broken.what)),
         )
-        storm.start()
         try:
+            storm.start()
             yield storm
         finally:
             storm.stop()

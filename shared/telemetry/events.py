@@ -127,6 +127,7 @@ _OF_THE_SERVICES = {
     "void_answered": SENT,
     "providers_disagreed": ALERTED,
     "providers_lagged": WARNED,
+    "provider_seen": COUNTED,
     # sweeps
     "sweep_done": REPEATED,
     "alert_raised": ALERTED,

@@ -33,6 +33,13 @@ def test_demos_that_are_stopped_in_the_middle_of_a_swap_leave_no_process() -> No
         _must_have_ended(killed, -9)
 
 
+def test_a_demo_that_is_stopped_while_its_services_are_killed_and_started_again_leaves_no_process() -> None:
+    with running("demo", "--chaos", "14", "--json") as demo:
+        until("a service to be killed", lambda: "is killed" in _said_while_it_runs(demo))
+        demo.processes()
+        _must_end(demo, "SIGINT", 130)
+
+
 def test_ctrl_c_twice_does_not_hurry_past_the_cleaning_up() -> None:
     with running("demo", "--json") as demo:
         demo.wait_for_processes(STARTING)
@@ -68,5 +75,9 @@ def _must_have_ended(demo: Running, *codes: int) -> None:
 
 
 def _has_sent(demo: Running) -> bool:
+    return "[money: on its way on the chain]" in _said_while_it_runs(demo)
+
+
+def _said_while_it_runs(demo: Running) -> str:
     assert demo.popen.poll() is None, demo.told_so_far()
-    return "[money: on its way on the chain]" in demo.told_so_far()
+    return demo.told_so_far()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any, Final
 
 from shared.exchange import Created, Creation, Order, OrderMismatch, OrderRequest
@@ -18,7 +19,7 @@ from shared.messages import ALL_EDGES, Edge, Message, Opened, open_sealed, seal
 from shared.money import Ether, Percent, Tether, Usd
 from shared.sandbox.simulator.door import Call, Heard
 from shared.sandbox.simulator.fleet import KEYRING, USDT, WALLET, Replace, Replacement, identity
-from shared.sandbox.simulator.histories import History, play
+from shared.sandbox.simulator.histories import SETTLES_WITHIN, History, play
 from shared.sandbox.simulator.named.scenes import (
     everything_happened,
     must,
@@ -97,7 +98,8 @@ def plays(
 
     history = History(getattr(script, "__name__", "incident"), script, profile or Profile(), SEED)
     parts = {**terms(), **(replaced or {})}
-    ending = play(session, SEED, history=history, replace=parts, prepare=prepared)
+    within = SETTLES_WITHIN if settles else timedelta(minutes=15)
+    ending = play(session, SEED, history=history, replace=parts, prepare=prepared, settles_within=within)
     if ending.failure is not None and (settles or not ending.unsettled):
         told = play(session, SEED, history=history, replace=parts, prepare=prepared, listening=True).lines[-40:]
         raise AssertionError("\n".join([f"{ending.failure.invariant}: {ending.failure.detail}", *told]))

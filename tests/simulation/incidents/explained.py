@@ -26,7 +26,6 @@ EXPLAINED: Final = {
 """What the design decides otherwise, or another system does."""
 
 NOT_COVERED_YET: Final = {
-    "L-45": "Alerts are kept as rows so far; a test of where they go, and of no place to go, comes with sending.",
     "I-37": _DEPLOY,
     "I-40": _DEPLOY,
     "I-44": _DEPLOY,
@@ -45,12 +44,13 @@ PARTLY: Final = {
     "I-27": "Every route and every edge is gone through; which lines that are is not measured.",
     "I-31": "Identities and routes are tried as they are in the code; provisioning them comes with the deployment.",
     "I-33": "Strategies are upstream's; of this row only the secret's path in the place of its value is met.",
-    "I-34": "Missed ticks do no harm; a watcher that notices a silent scheduler is not there yet.",
+    "I-34": "A job that stops is noticed by the other jobs; when all stop, by the next payment and by /health.",
     "I-54": "Every statement is prepared on the migrated schema by a test; no service does it at its start.",
     "I-57": "Rows, tasks, answers and settings are searched here; logs are in tests/e2e/test_faults.py.",
     "I-67": "A name means the same everywhere; that an address answers as the service it should be is not asked.",
     "L-34": "An address is checked for its form and against our contracts; there is no list of allowed ones.",
     "L-42": "A swap of 23 hours ends by itself; people are told after a week, as its state's deadline says.",
+    "L-45": "Without a place for alerts the batcher starts; only its health says that nobody knows of them.",
     "L-70": "Settings and the database's roles are tried; who may read what in the cloud comes with the deployment.",
     "L-78": "Hundreds of calls and their connections are counted, not ten thousand and their memory.",
     "L-79": "Killed histories are L-04's, the signal is tried on the server in tests/unit/test_http_gunicorn.py.",

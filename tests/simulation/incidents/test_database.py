@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import gc
-import warnings
-from collections.abc import Callable, Iterator
-from importlib import import_module
+from collections.abc import Callable
 from threading import Barrier, Thread
 from typing import Any
 
 import pytest
-import structlog
 
 from shared.db import Database, PermissionMissing, plain
 from shared.db.roles import BATCHER, CONDUCTOR, EXECUTOR, INTAKE
-from shared.http.settings import load_settings, settings_class_of
 from shared.money import Usd
 from tests.conftest import Postgres
 from tests.integration.batcher_world import BatcherWorld
 from tests.integration.intake_world import FIFTY, WITHOUT_GATEWAY, IntakeWorld, changed
 from tests.migration.test_queries_prepare import QUERIES
 
-from .environment import ENVIRONMENT, SERVICES
+from .environment import SERVICES
 from .marks import incident
+from .process import client_of
 
 DatabaseAs = Callable[[str], Database]
 
@@ -367,21 +363,6 @@ def test_a_services_role_reads_and_writes_what_it_needs_and_nothing_else(databas
     for sql in FORBIDDEN[role]:
         with pytest.raises(PermissionMissing), database.transaction() as conn:
             conn.run(sql)
-
-
-@pytest.fixture
-def _as_a_process() -> Iterator[None]:
-    """What ends with a process: its log's set-up, and the connections that nobody closes by hand."""
-    yield
-    structlog.reset_defaults()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
-
-
-def client_of(service: str, **changed_settings: str) -> Any:
-    loaded: Any = load_settings(settings_class_of(service), ENVIRONMENT | changed_settings)
-    return import_module(f"{service}.app").create_app(loaded).test_client()
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -13,32 +13,30 @@ _BURST_S = 10
 
 
 class CallBudget:
-    """A bucket that holds the calls of ten seconds and fills up evenly. Threads may share it."""
+    """The calls of ten seconds may come at once, then they come evenly. Threads may share it."""
 
     def __init__(
         self,
         calls_per_minute: int,
-        monotonic: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
+        clock_s: Callable[[], float] = time.monotonic,
+        sleep_s: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._per_s = calls_per_minute / 60
-        self._most = max(1.0, self._per_s * _BURST_S)
-        self._left = self._most
-        self._monotonic = monotonic
-        self._sleep = sleep
-        self._filled_at = monotonic()
+        self._clock_s, self._sleep_s = clock_s, sleep_s
+        self._interval_s = 60 / calls_per_minute
+        self._ahead_s = max(_BURST_S - self._interval_s, 0)
+        # Every call books one interval; who books more than a burst ahead of the clock waits.
+        self._booked_until_s = clock_s()
         self._lock = threading.Lock()
 
     def take(self, patience_s: float) -> bool:
         """One call, after a wait if need be. False, at once and without taking it, if the wait would be too long."""
         with self._lock:
-            now = self._monotonic()
-            self._left = min(self._most, self._left + (now - self._filled_at) * self._per_s)
-            self._filled_at = now
-            wait_s = max(0.0, (1 - self._left) / self._per_s)
+            now_s = self._clock_s()
+            booked_s = max(self._booked_until_s, now_s)
+            wait_s = max(booked_s - self._ahead_s - now_s, 0)
             if wait_s > patience_s:
                 return False
-            self._left -= 1  # whoever waits has its place; the next one waits longer
+            self._booked_until_s = booked_s + self._interval_s  # whoever waits has its place; the next waits longer
         if wait_s:
-            self._sleep(wait_s)
+            self._sleep_s(wait_s)
         return True

@@ -135,7 +135,7 @@ def test_shares_are_what_is_seen_arriving_whatever_a_finished_order_says(
         base(world)
         until(world, lambda: is_mined(world), "it is paid")
         order_reads(world, **told)
-        world.run_for(2 * HOUR_S)
+        world.run_for(HOUR_S // 2)
         must(states(world, "batch") == [ends], f"the batch is {states(world, 'batch')}")
         must(shares(world) == (SHARES if ends == "completed" else {}), f"the shares are {shares(world)}")
         order_reads(world)
@@ -273,7 +273,7 @@ def test_an_order_that_goes_wrong_after_it_was_paid_is_seen_told_and_never_paid_
         base(world)
         until(world, lambda: is_mined(world), "it is paid")
         order_reads(world, status=word, known=known, payout_hash=None)
-        world.run_for(3 * HOUR_S)
+        world.run_for(HOUR_S)
         must(shares(world) == {}, f"the shares are {shares(world)}")
         must(payment_states(world) == ["swapping"] * 3, f"the payments are {payment_states(world)}")
         if known is not None:

@@ -467,7 +467,7 @@ def test_a_wallet_that_holds_exactly_the_order_waits_for_its_gas_and_pays_when_i
     def script(world: World) -> None:
         world.top_up(Ether.parse("0.01"))  # 0.04, and nothing for gas
         base(world)
-        world.run_for(HOUR_S)
+        world.run_for(20 * 60)
         nothing_is_sent(world)
         must(rows(world, "select account_status from account")[0]["account_status"] == "low_funds", "it is not said")
         must(any("funds" in kind for kind in alerts(world)), f"people were told {alerts(world)}")

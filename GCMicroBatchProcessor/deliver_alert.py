@@ -17,7 +17,7 @@ from uuid import UUID
 
 from shared.alerts import Accepted, AlertRecord, NotAccepted, Sink, body_of
 from shared.db import Connection, Database, Queries
-from shared.lifecycle import Limits, TryLater
+from shared.lifecycle import Limits, Refused, TryLater
 from shared.messages import BATCHER_TO_BATCHER, DeliverAlert
 from shared.telemetry import get_logger
 
@@ -35,6 +35,12 @@ _LEAST_WAIT: Final = timedelta(seconds=40)  # longer than any call of the sink m
 _TOO_LONG: Final = timedelta(minutes=15)  # an alert that nobody has heard for so long is a trouble of its own
 
 _QUERIES: Final = Queries.load(Path(__file__).with_name("deliveries.sql"))
+
+
+class AlertUnknown(Refused):
+    """The message names an alert that is not there: it is another fleet's."""
+
+    code: ClassVar[str] = "alert_unknown"
 
 
 class SinkBusy(TryLater):
@@ -87,7 +93,13 @@ def hand_out_alerts(conn: Connection, batcher: Batcher, now: datetime) -> list[U
 
 
 def deliver_alert(batcher: Batcher, message: DeliverAlert, now: datetime) -> Delivery:
-    """Sends one alert, if this task is the one that may. What is not accepted is sent again by a later sweep's task."""
+    """Sends one alert, if this task is the one that may. What is not accepted is sent again by a later sweep's task.
+
+    Raises AlertUnknown, and SinkBusy before anything is written.
+    """
+    with batcher.database.read() as conn:
+        if _QUERIES.one(conn, "alert_exists", alert_id=message.alert_id) is None:
+            raise AlertUnknown(f"there is no alert {message.alert_id}")
     deliveries = batcher.deliveries
     if deliveries is None:
         return Delivery("no_webhook")

@@ -13,6 +13,10 @@ SELECT id, delivery_attempts
 -- Their tasks are kept in the outbox; if nothing is heard of them until then, the next sweep makes new ones.
 UPDATE alert SET next_delivery_at = :until WHERE id = ANY(:alert_ids::bigint[]) AND delivered_at IS NULL;
 
+-- name: alert_exists(alert_id)
+-- Whether there is such an alert.
+SELECT id FROM alert WHERE id = :alert_id;
+
 -- name: take_attempt(alert_id, attempt, next_delivery_at)
 -- One task gets the attempt of this number; for any other task, and for a delivered alert, there is no row.
 UPDATE alert

@@ -100,7 +100,7 @@ def routes_of(
             edges=(BATCHER_TO_BATCHER,),
             doc=RouteDoc(
                 "Sends one alert to the webhook. A repeat sends nothing; what is not accepted is sent again later.",
-                errors=("sink_busy",),
+                errors=("alert_unknown", "sink_busy"),
             ),
         ),
     ]

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from shared.http.roles import SERVICE_OF_ROLE
 from shared.http.routing import Route
 from shared.messages import Edge
 from shared.sandbox import demo
@@ -40,11 +41,11 @@ class Door:
         allowed = (
             self.route.callers if self.edge is None else self.route.callers_of_edge.get(self.edge, self.route.callers)
         )
-        return [_of_this_fleet(email, who) for email in allowed]
+        return [self._of_this_fleet(email, who) for email in allowed]
 
     def strangers(self, who: Identities) -> list[str]:
         """Everybody else: proven, known to the fleet, and not allowed on this route."""
-        allowed = {_of_this_fleet(email, who) for email in self.route.callers}
+        allowed = {self._of_this_fleet(email, who) for email in self.route.callers}
         everybody = [getattr(who, field.name) for field in fields(who)]
         return [email for email in [*everybody, "nobody@elsewhere.invalid"] if email not in allowed]
 
@@ -58,6 +59,13 @@ class Door:
                 return _PAYMENTS.read_bytes().splitlines()[0]
             case _:
                 return b"{}"
+
+    def _of_this_fleet(self, email: str, who: Identities) -> str:
+        """The documents' routes are built with `<role>@fleet.invalid`; `service@` is the service's own identity."""
+        role = email.partition("@")[0]
+        if role == "service":
+            (role,) = (name for name, service in SERVICE_OF_ROLE.items() if service == self.service)
+        return str(getattr(who, role))
 
 
 @dataclass(frozen=True)
@@ -100,8 +108,3 @@ def names(some: Iterable[Door]) -> list[str]:
 def token_body(token: object) -> bytes:
     """`{"token": ...}` around anything."""
     return json.dumps({"token": token}).encode()
-
-
-def _of_this_fleet(email: str, who: Identities) -> str:
-    """The documents' route tables are built with `<role>@fleet.invalid`; the fleet has its own address for the role."""
-    return str(getattr(who, email.partition("@")[0]))

@@ -14,6 +14,7 @@ from shared.messages import (
     ALL_EDGES,
     CheckArrival,
     CheckOrder,
+    DeliverAlert,
     DriveAccount,
     Edge,
     InstantPayout,
@@ -49,6 +50,7 @@ MESSAGES: dict[type[Message], Message] = {
         CheckArrival(_UPSTREAM_ID, _ORDER, 1),
         SwapExecuted(_BATCH, _ORDER, _HASH, _HASH, 97_000_000),
         SwapFailed(_BATCH, _ORDER, "nobody said so", ""),
+        DeliverAlert(9_000_000_000, 0),
     )
 }
 """One well-formed message of each type, about rows that do not exist."""
@@ -89,7 +91,9 @@ class Sealer:
         yield "the last byte changed", _with_byte(raw, -1), 401, "token_foreign"
         yield "another version", _with_byte(raw, 0), 400, "token_version_unsupported"
         yield "the last byte cut off", _text(raw[:-1]), 401, "token_foreign"
-        yield "the mac cut off", _text(raw[:-16]), 401, "token_foreign"
+        # A message of a few bytes is then shorter than any token.
+        cut = (400, "token_malformed") if len(raw) - 16 <= 45 else (401, "token_foreign")
+        yield "the mac cut off", _text(raw[:-16]), *cut
         yield "a byte more", _text(raw + b"\0"), 401, "token_foreign"
         yield "a byte before", _text(b"\1" + raw), 401, "token_foreign"
         yield "nothing but an envelope", _text(raw[:45]), 400, "token_malformed"

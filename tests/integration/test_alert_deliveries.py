@@ -15,7 +15,7 @@ from shared.alerts import Accepted, NotAccepted, Webhook
 from shared.db import Alert, Database, raise_alert
 from shared.db.roles import BATCHER, INTAKE
 from shared.lifecycle import Limits
-from shared.messages import BATCHER_TO_BATCHER, BATCHER_TO_CONDUCTOR, DeliverAlert, open_sealed
+from shared.messages import BATCHER_TO_BATCHER, BATCHER_TO_CONDUCTOR, DeliverAlert, open_sealed, seal
 from shared.money import Ether, Tether, Usd
 from shared.queue import Destination, Outbox, Sealer
 from tests.integration.alert_sink import AlertSink, alert_sink
@@ -269,6 +269,13 @@ def test_without_a_webhook_alerts_stay_rows(world: BatcherWorld, sink: AlertSink
     world.wait(hours=1)
     assert handed_out(world) == []
     assert (delivery(world, alert_id), sink.heard) == ((False, 0), [])
+
+
+def test_a_message_about_an_alert_that_is_not_there_is_refused(world: BatcherWorld, sink: AlertSink) -> None:
+    token = seal(BATCHER_TO_BATCHER, DeliverAlert(999, 0), KEYRING, bytes(16), world.now)
+    refused = told(world, json.dumps({"token": token}).encode())
+    assert (refused.status, refused.body["code"]) == (200, "alert_unknown")
+    assert (world.alerts(), sink.heard) == (["message_refused"], [])
 
 
 def test_health_says_when_an_alert_is_not_heard_for_too_long(world: BatcherWorld) -> None:

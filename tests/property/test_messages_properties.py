@@ -88,8 +88,8 @@ OF_KIND: dict[type[Message], st.SearchStrategy[Message]] = {
     SwapFailed: st.builds(SwapFailed, batch_ids, ids, sentences, hashes_or_none),
     GiveUpOrder: st.builds(GiveUpOrder, batch_ids, ids),
     VoidTransfer: st.builds(VoidTransfer, ids, ids),
-    DeliverAlert: st.builds(DeliverAlert, st.integers(1, 2**63 - 1), st.integers(0, 2**31 - 1)),
     TransferVoided: st.builds(TransferVoided, ids, ids, st.sampled_from(["void", "repayable", "not_void"])),
+    DeliverAlert: st.builds(DeliverAlert, st.integers(1, 2**63 - 1), st.integers(0, 2**31 - 1)),
 }
 messages = st.one_of(*OF_KIND.values())
 message_ids = st.binary(min_size=16, max_size=16)

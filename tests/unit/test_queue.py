@@ -33,6 +33,7 @@ from shared.queue import (
     send_directly,
 )
 from shared.queue.settings import (
+    BatcherAlertTarget,
     BatcherTarget,
     ConductorBatchTarget,
     ConductorResponseTarget,
@@ -69,8 +70,11 @@ class Everything(
     ExecutorTarget,
     ExecutorRetryTarget,
     BatcherTarget,
+    BatcherAlertTarget,
 ):
     """All targets at once."""
+
+    service_url: str = "https://batcher.example"
 
 
 def everything(**changes: object) -> Everything:

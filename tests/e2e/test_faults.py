@@ -34,7 +34,8 @@ from tests.e2e.sealed import Sealer
 from tests.e2e.standing import quiet, standing
 from tests.e2e.swaps import Swaps
 
-OF_A_BATCH = [edge for edge in ALL_EDGES if edge.secret == "internal" and edge.route != "/swap-failed"]
+_OFF_THE_WAY = ("/swap-failed", "/deliver-alert")
+OF_A_BATCH = [edge for edge in ALL_EDGES if edge.secret == "internal" and edge.route not in _OFF_THE_WAY]
 """The edges that every batch uses on its way to the shares."""
 
 

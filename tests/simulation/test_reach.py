@@ -20,6 +20,7 @@ ELSEWHERE = frozenset(
         "transfer_foreign",
         "transfer_found_sent",
         "order_expired",
+        "payment_unparked",
     }
 )
 

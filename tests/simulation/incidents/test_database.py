@@ -375,7 +375,9 @@ def test_a_service_that_cannot_do_its_job_says_so_and_lives(service: str, tmp_pa
     told = health.get_json()
     assert told["status"] == "unhealthy"
     vital = "exchange" if service == "GCHostPay2" else "database"
-    assert told["components"][vital] == "unhealthy"
+    # The tries of one question to the exchange may take longer than a health check waits: then it cannot say.
+    words = {"unhealthy", "unknown"} if vital == "exchange" else {"unhealthy"}
+    assert told["components"][vital] in words
     assert "127.0.0.1" not in health.get_data(as_text=True)
     assert client.get("/live").status_code == 200
 

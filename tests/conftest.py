@@ -50,7 +50,8 @@ class Postgres:
     superuser: pg8000.dbapi.Connection
     _numbers: Iterator[int] = field(default_factory=count)
     _free: list[str] = field(default_factory=list)
-    _emptied: list[str] = field(default_factory=list)
+    emptied: list[str] = field(default_factory=list)
+    """The tables that are emptied between tests."""
 
     def connect(self, name: str, role: str = OWNER, *, pool_size: int = 8, pool_wait_s: float = 2) -> Database:
         """The database `name` as `role` sees it; close it after use."""
@@ -84,7 +85,7 @@ class Postgres:
             cursor.execute("SELECT changed FROM test_fixture.schema_of_this_database")
             changed: bool = cursor.fetchone()[0]
             if not changed:
-                cursor.execute(f"TRUNCATE {', '.join(self._emptied)} RESTART IDENTITY")
+                cursor.execute(f"TRUNCATE {', '.join(self.emptied)} RESTART IDENTITY")
         if changed:
             self.drop(name)
         else:
@@ -99,7 +100,7 @@ class Postgres:
         with closing(self._superuser_of(TEMPLATE)) as connection:
             cursor = connection.cursor()
             cursor.execute("SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'")
-            self._emptied = sorted({name for (name,) in cursor.fetchall()} - set(KEPT_ROWS))
+            self.emptied = sorted({name for (name,) in cursor.fetchall()} - set(KEPT_ROWS))
             for statement in [*_NOTICE_CHANGES, *map(_NOTICE_ROWS.format, KEPT_ROWS), _NOTICE_SCHEMA]:
                 cursor.execute(statement)
 

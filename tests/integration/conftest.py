@@ -11,7 +11,7 @@ from contextlib import ExitStack
 import pytest
 
 from shared.db import Database
-from tests.conftest import KEPT_ROWS, TEMPLATE, Postgres
+from tests.conftest import Postgres
 
 
 class Reused:
@@ -23,9 +23,6 @@ class Reused:
         self._opened = opened
         self._roles: dict[str, Database] = {}
         self.owner = self._open(postgres.connect(name))
-        with self.owner.read() as conn:
-            rows = conn.all("select tablename::text as name from pg_tables where schemaname = 'public'")
-        self._tables = ", ".join(row["name"] for row in rows if row["name"] not in KEPT_ROWS)
 
     def as_role(self, role: str) -> Database:
         if role not in self._roles:
@@ -35,7 +32,7 @@ class Reused:
     def empty(self) -> None:
         """Takes every row away and begins all numbers anew."""
         with self.owner.transaction() as conn:
-            conn.script(f"TRUNCATE {self._tables} RESTART IDENTITY")
+            conn.script(f"TRUNCATE {', '.join(self._postgres.emptied)} RESTART IDENTITY")
 
     def _open(self, database: Database) -> Database:
         self._opened.callback(database.close)
@@ -45,10 +42,10 @@ class Reused:
 @pytest.fixture(scope="module")
 def reused(postgres: Postgres) -> Iterator[Reused]:
     """The module's database."""
-    name = postgres.create(TEMPLATE)
+    name = postgres.lend()
     with ExitStack() as opened:
         yield Reused(postgres, name, opened)
-    postgres.drop(name)
+    postgres.take_back(name)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from shared.ops.exits import Exit, Leave
 ROOT = Path(__file__).resolve().parents[2]
 
 _SECTIONS = {
-    "See it run": ["demo", "up"],
+    "See it run": ["demo", "up", "fault"],
     "Prove it": ["test", "check", "sim", "drill"],
     "Look at it": ["status", "explain", "parked", "books", "verify-proof", "operator-log", "config"],
     "Operate it": ["retry", "release", "abandon-order", "approve", "pause", "resume", "recover-account"],
@@ -26,6 +26,7 @@ _EXAMPLES = [
     ("gcpay demo --chaos 7", "the same result, though everything is broken meanwhile"),
     ("gcpay demo --json | jq .books", "the result for a program"),
     ("gcpay up", "keep the sandbox running and print its URLs"),
+    ("gcpay fault exchange rate_limited times=3", "what happens then? gcpay fault lists all"),
     ("gcpay test", "everything that has to be true, from lint to the whole fleet"),
     ("gcpay test tests/unit -k money", "some of the tests; what follows goes to pytest"),
     ("gcpay sim --seeds 1000", "a thousand histories with everything going wrong"),

@@ -93,6 +93,24 @@ def up(port: int, threshold: str, fee: str, every: int) -> None:
         sys.exit(run_up(ROOT, UpOptions.parse(first_port=port, threshold=threshold, fee=fee, tick_every_s=every)))
 
 
+@click.command()
+@click.argument(
+    "place", required=False, metavar="[exchange|chain|tasks]", type=click.Choice(["exchange", "chain", "tasks"])
+)
+@click.argument("name", required=False)
+@click.argument("fields", nargs=-1, metavar="[FIELD=VALUE]...")
+@click.option("--clear", is_flag=True, help="Take away what is pinned there.")
+def fault(place: str | None, name: str | None, fields: tuple[str, ...], clear: bool) -> None:
+    """Break the sandbox that gcpay up runs: the exchange, an Ethereum node, the task queues.
+
+    Without a name: what is pinned there. Without a place: every fault there is, with its fields.
+    """
+    _require_sandbox("fault")
+    from shared.sandbox.fault_verb import run_fault
+
+    sys.exit(run_fault(ROOT, place, name, fields, clear=clear))
+
+
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.option("--fast", is_flag=True, help="Only the tests that start no fleet; no checks before them.")
 @click.argument("pytest_args", nargs=-1, type=click.UNPROCESSED)
@@ -163,7 +181,7 @@ def drill_restore(as_json: bool) -> None:
         sys.exit(run(ROOT, as_json=as_json))
 
 
-VERBS = (demo, up, test, check, sim, drill)
+VERBS = (demo, up, fault, test, check, sim, drill)
 
 
 def _require_sandbox(verb: str) -> None:

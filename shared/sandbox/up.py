@@ -16,6 +16,7 @@ from shared.money import MoneyError, Percent, Usd
 from shared.ops.exits import Exit, Leave
 from shared.ops.where import OPERATOR_ENVIRONMENT
 from shared.sandbox.chain import HOST_WALLET
+from shared.sandbox.fault_verb import FIRST_PORT
 from shared.sandbox.fleet import Fleet, FleetNotStarted, FleetOptions, PortInUse, Ports
 from shared.sandbox.fleet.identities import SERVICES
 
@@ -62,7 +63,7 @@ def run_up(root: Path, options: UpOptions) -> Exit:
         raise Leave(f"The sandbox did not start: {error}\nAll logs: {logs}", Exit.UNAVAILABLE) from error
     written = root / OPERATOR_ENVIRONMENT
     with fleet:
-        ours = _as_lines(fleet.world.operator())
+        ours = _as_lines(fleet.world.operator() | {FIRST_PORT: str(options.first_port)})
         written.write_text(ours, encoding="utf-8")
         try:
             click.echo("\n".join(_what_to_do(fleet, logs)))
@@ -112,6 +113,7 @@ def _what_to_do(fleet: Fleet, logs: Path) -> Iterator[str]:
     token = _token(urls["identity"], who.operator, urls["GCHostPay3"])
     yield f'  curl -s {urls["GCHostPay3"]}/health -H "Authorization: Bearer $({token})"'
     yield "\nThe books:\n\n  ./gcpay books check"
+    yield "\nBreak something:\n\n  ./gcpay fault"
     yield f"\nLogs: {logs}\nCtrl-C ends everything."
 
 

@@ -14,11 +14,17 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
+from shared.ops.exits import Exit, Leave
+from shared.sandbox.chain.endpoint import KNOWN_FAULTS
+from shared.sandbox.exchange import faults as exchange_faults
+from shared.sandbox.fault_verb import run_fault
 from shared.sandbox.fleet import PortInUse, Ports
+from shared.sandbox.tasks.faults import FaultKind
 from tests.e2e.command import ROOT
 
 
@@ -126,6 +132,60 @@ def test_the_books_of_the_running_sandbox_balance_in_the_end(up: Up) -> None:
     assert checked.returncode == 0, checked.stdout + checked.stderr
     assert "The books balance to the last unit and explain the whole wallet." in checked.stdout
     assert re.search(r"clients_owed +0\.0+ +-41\.225000", checked.stdout)
+
+
+def test_every_fault_can_be_pinned_by_its_name_is_listed_and_cleared(
+    up: Up, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fault(place: str, name: str | None, *told: str, clear: bool = False) -> Any:
+        run_fault(up.checkout, place, name, told, clear=clear)
+        return json.loads(capsys.readouterr().out)
+
+    known = {"exchange": exchange_faults.KNOWN, "chain": KNOWN_FAULTS}
+    for place, faults in known.items():
+        for name in faults:
+            fault(place, name, "times=2")
+        assert [each["name"] for each in fault(place, None)["faults"]] == list(faults)
+        assert fault(place, None, clear=True) == {"faults": []}
+    for kind in FaultKind:
+        fault("tasks", kind, "queue=microbatch-response-queue")
+    listed = {each["kind"]: each["queue"] for each in fault("tasks", None)["faults"]}
+    assert listed == dict.fromkeys(FaultKind, "microbatch-response-queue")
+    fault("tasks", None, clear=True)
+
+
+def test_a_fault_that_is_pinned_strikes(up: Up) -> None:
+    assert up.gcpay("fault", "chain", "rate_limited", "times=1", "route=eth_chainId").returncode == 0
+    url = re.findall(r"  chain_second +(http\S+)", up.said)[0]
+    ask = f"curl -s -o /dev/null -w '%{{http_code}}' {url} -H 'Content-Type: application/json' -d "
+    ask += """'{"jsonrpc":"2.0","id":1,"method":"eth_chainId","params":[]}'"""
+    told = [subprocess.run(["bash", "-c", ask], capture_output=True, text=True, check=True).stdout for _ in "12"]
+    assert told == ["429", "200"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("exchange", "no_such"), "exchange: no fault 'no_such'"),
+        (("exchange", "delay", "hours=3"), "fault delay has no field 'hours'"),
+        (("exchange", "delay", "times=0"), "`times` is a whole number above zero"),
+        (("chain", "lag", "blocks"), "'blocks': a field is NAME=VALUE"),
+        (("tasks", "delay", "delay_s=-1"), "delay_s and count: must not be negative"),
+        (("tasks", "no_such"), "kind: must be one of"),
+    ],
+)
+def test_a_fault_that_does_not_exist_is_refused_with_the_rule(
+    up: Up, arguments: tuple[str, ...], sentence: str
+) -> None:
+    place, name, *told = arguments
+    with pytest.raises(Leave, match=re.escape(sentence)) as refused:
+        run_fault(up.checkout, place, name, tuple(told), clear=False)
+    assert refused.value.code is Exit.USAGE
+
+
+def test_without_a_sandbox_there_is_nothing_to_break(tmp_path: Path) -> None:
+    with pytest.raises(Leave, match="No sandbox to break"):
+        run_fault(tmp_path, "exchange", "delay", (), clear=False)
 
 
 def test_the_logs_lie_where_it_says(up: Up) -> None:

@@ -27,6 +27,7 @@ from shared.exchange.port import (
     Pair,
     Quote,
     Reading,
+    RefusalKind,
     Unclear,
     Unreadable,
 )
@@ -52,7 +53,6 @@ _FIRST_WAIT_S: Final = 0.2
 _LONGEST_WAIT_S: Final = 2.0
 _JITTER_S: Final = 0.3
 _OK: Final = 200
-_NOT_THIS_KEY: Final = (401, 403)
 _PRICE_DECIMALS: Final = 8
 
 
@@ -141,7 +141,7 @@ class ChangeNow:
         if not is_order_id(cn_api_id):
             return Unreadable("this cannot be an order id", retry=False)
         answer = self._read(self._wire, "/exchange/by-id", {"id": cn_api_id})
-        if self._previous is not None and isinstance(answer, Answered) and answer.status in _NOT_THIS_KEY:
+        if self._previous is not None and isinstance(answer, Answered) and _is_about_the_key(answer):
             # An order is shown to the key that made it only.
             answer = self._read(self._previous, "/exchange/by-id", {"id": cn_api_id})
         if isinstance(answer, NotAnswered):
@@ -214,6 +214,11 @@ class ChangeNow:
         if _is_worth_another_try(answer):
             raise _AskAgain(answer)
         return answer
+
+
+def _is_about_the_key(answer: Answered) -> bool:
+    # Which HTTP status "made from another api key" comes with is not documented; its error code is.
+    return is_refusal(answer.status) and refusal_in(answer).kind is RefusalKind.KEY_REFUSED
 
 
 class _AskAgain(Exception):

@@ -42,9 +42,11 @@ ESTIMATE = (
 )
 
 
-def an_exchange(*own_addresses: str) -> ChangeNow:
-    """The client with its default settings."""
-    return ChangeNow(ExchangeSettings(changenow_api_key=SecretStr(KEY)), own_addresses)
+def an_exchange(*own_addresses: str, previous: str | None = None) -> ChangeNow:
+    """The client with its default settings; during a rotation with the key before, too."""
+    before = None if previous is None else SecretStr(previous)
+    settings = ExchangeSettings(changenow_api_key=SecretStr(KEY), changenow_api_key_previous=before)
+    return ChangeNow(settings, own_addresses)
 
 
 @contextmanager

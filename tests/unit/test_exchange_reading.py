@@ -156,6 +156,16 @@ def test_a_refused_key_needs_a_person_and_is_not_asked_again(
     assert len(remote.calls) == 1
 
 
+@pytest.mark.parametrize("status", [400, 401, 403, 404])
+def test_an_order_of_the_key_before_is_read_with_it_whatever_the_status_of_the_refusal(
+    remote: responses.RequestsMock, status: int
+) -> None:
+    remote.get(f"{URL}/exchange/by-id", '{"error":"forbidden","message":"made from another api key"}', status=status)
+    remote.get(f"{URL}/exchange/by-id", SEEN)
+    assert isinstance(an_exchange(previous="the-key-before").read(ORDER_ID), OrderSeen)
+    assert [call.request.headers["x-changenow-api-key"] for call in remote.calls] == [KEY, "the-key-before"]
+
+
 def test_404_is_not_found_and_not_asked_again(exchange: ChangeNow, remote: responses.RequestsMock) -> None:
     remote.get(f"{URL}/exchange/by-id", '{"error":"not_found","message":"Exchange not found"}', status=404)
     assert exchange.read(ORDER_ID) == NotFound()

@@ -123,6 +123,9 @@ class IdentityVerifier:
         # Some issuers write the flag as text; only these two spellings mean yes.
         if not isinstance(email, str) or claims.get("email_verified") not in (True, "true"):
             raise IdentityUnproven("The identity token names no verified e-mail.", rule="email_verified")
+        if not email.isascii():
+            # Letters of other scripts fold into ours (the Kelvin sign into k), and the comparison ignores case.
+            raise IdentityUnproven("The identity token's e-mail is not an address of ours.", rule="email")
         return Identity(email=email.lower())
 
     def _key_id(self, token: str) -> str:

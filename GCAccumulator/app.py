@@ -5,7 +5,8 @@ from __future__ import annotations
 from flask import Flask
 
 from shared.db import Database, refusal_recorder
-from shared.http import Component, create_service, load_settings
+from shared.http import Component, create_service
+from shared.settings import load_settings
 from shared.telemetry import configure_logging
 
 from .accept_payment import SERVICE

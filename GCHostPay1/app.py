@@ -9,9 +9,10 @@ from flask import Flask
 from shared.chain import EthereumChain
 from shared.db import Database, refusal_recorder
 from shared.exchange import ETH_TO_USDT, ChangeNow
-from shared.http import Component, create_service, load_settings
+from shared.http import Component, create_service
 from shared.messages import ALL_EDGES
 from shared.queue import CloudTasksSender, Outbox, Sealer, destinations_from, keyring_from
+from shared.settings import load_settings
 from shared.telemetry import configure_logging
 
 from .conductor import SERVICE, Conductor

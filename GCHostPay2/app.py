@@ -7,9 +7,10 @@ from typing import Final
 from flask import Flask
 
 from shared.exchange import ETH_TO_USDT, ChangeNow
-from shared.http import Component, create_service, load_settings
+from shared.http import Component, create_service
 from shared.messages import WATCHER_TO_CONDUCTOR
 from shared.queue import CloudTasksSender, Sealer, destinations_from, keyring_from
+from shared.settings import load_settings
 from shared.telemetry import configure_logging
 
 from .routes import routes_of

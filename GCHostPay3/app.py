@@ -12,9 +12,10 @@ from shared.chain import Chain, EthereumChain, LocalSigner, ProvidersUnavailable
 from shared.chain.careful import CarefulSigner
 from shared.chain.kms import KmsSigner
 from shared.db import Database, refusal_recorder
-from shared.http import Component, create_service, load_settings
+from shared.http import Component, create_service
 from shared.messages import EXECUTOR_TO_CONDUCTOR, EXECUTOR_TO_EXECUTOR
 from shared.queue import CloudTasksSender, Outbox, Sealer, destinations_from, keyring_from
+from shared.settings import load_settings
 from shared.telemetry import configure_logging
 
 from .executor import SERVICE, Executor

@@ -10,9 +10,10 @@ from flask import Flask
 from shared.chain import EthereumChain
 from shared.db import Database, refusal_recorder, scheduler_runs
 from shared.exchange import ETH_TO_USDT, ChangeNow
-from shared.http import Component, create_service, load_settings, utc_now
+from shared.http import Component, create_service, utc_now
 from shared.messages import BATCHER_TO_BATCHER, BATCHER_TO_CONDUCTOR
 from shared.queue import CloudTasksSender, Outbox, Sealer, destinations_from, keyring_from
+from shared.settings import load_settings
 from shared.telemetry import configure_logging
 
 from .batcher import SERVICE, Batcher

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings
 
 from shared.alerts.webhook import Webhook
+from shared.settings import Range
 
 _URL = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[!-~]*)?")
 
@@ -21,10 +22,13 @@ def _webhook_url(value: SecretStr) -> SecretStr:
     return value
 
 
+_WebhookUrl = Annotated[SecretStr, AfterValidator(_webhook_url), Range("http(s) address without user")]
+
+
 class AlertSettings(BaseSettings):
     """The webhook of the people on call. Its address is its password, so it is handled as a secret."""
 
-    alert_webhook_url: Annotated[SecretStr, AfterValidator(_webhook_url)] | None = Field(
+    alert_webhook_url: _WebhookUrl | None = Field(
         default=None, description="Slack-compatible webhook; absent: alerts stay rows and nobody is called"
     )
     alert_webhook_timeout_s: int = Field(default=5, ge=1, le=30, description="seconds; for one whole call of it")

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, SecretStr, field_validator, model_va
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.chain.address import ZERO_ADDRESS, is_address, to_checksum
+from shared.settings import Range, Unit
 
 
 def _address(text: str) -> str:
@@ -15,7 +16,7 @@ def _address(text: str) -> str:
     return to_checksum(text)
 
 
-AddressSetting = Annotated[str, AfterValidator(_address)]
+AddressSetting = Annotated[str, AfterValidator(_address), Range("an Ethereum address, checksum right if mixed case")]
 
 
 class ChainSettings(BaseSettings):
@@ -24,13 +25,19 @@ class ChainSettings(BaseSettings):
     # Without this, the message of a rejected value would repeat the secret.
     model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True)
 
-    ethereum_rpc_urls: SecretStr = Field(description="the providers, comma-separated; they contain keys")
-    ethereum_quorum: int | None = Field(default=None, ge=1, description="providers that must agree; absent: all")
+    ethereum_rpc_urls: Annotated[SecretStr, Range("http(s) URLs, comma-separated, none twice")] = Field(
+        description="the providers, comma-separated; they contain keys"
+    )
+    ethereum_quorum: Annotated[int | None, Unit("providers")] = Field(
+        default=None, ge=1, le=16, description="providers that must agree; absent: all"
+    )
     ethereum_rpc_timeout_s: int = Field(default=10, ge=1, le=60, description="how long one provider may take to answer")
-    chain_id: int = Field(ge=1, description="1 is Ethereum mainnet; a provider of another chain is refused")
+    chain_id: Annotated[int, Unit("chain id")] = Field(
+        ge=1, le=2**53, description="1 is Ethereum mainnet; a provider of another chain is refused"
+    )
     usdt_contract_address: AddressSetting = Field(description="the token whose arrivals are counted")
     price_feed_address: AddressSetting = Field(description="aggregator contract for ETH/USD, the price guard's source")
-    price_feed_max_age_s: int = Field(default=3600, ge=1, description="an older price is no price")
+    price_feed_max_age_s: int = Field(default=3600, ge=1, le=604_800, description="an older price is no price")
     host_wallet_eth_address: AddressSetting = Field(description="where orders are paid from and refunds come back")
     host_wallet_usdt_address: AddressSetting = Field(description="where the exchange sends the USDT")
 

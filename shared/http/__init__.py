@@ -4,7 +4,7 @@ Service:   `create_service`, `description_of`, `Route`, `RouteDoc`, `Incoming`, 
            `Component`, `utc_now`, `SERVICE_OF_ROLE`.
 Bodies:    `JsonNumber` (a number as its exact text), `parse_object`.
 Identity:  `IdentityVerifier`, `IssuerKeys`, `sign_body` (what a signing webhook sends).
-Settings:  `ServiceSettings`, `load_settings`, `Email`, `Emails`, `Names`, `ServiceUrl`, `EXIT_CONFIGURATION`.
+Settings:  `ServiceSettings`, `Email`, `Emails`, `Names`, `ServiceUrl`.
 Documents: `openapi_document`, `ServiceDescription`.
 Served by gunicorn with `shared/http/gunicorn_conf.py`.
 """
@@ -16,19 +16,10 @@ from shared.http.openapi import ServiceDescription, openapi_document
 from shared.http.roles import SERVICE_OF_ROLE
 from shared.http.routing import Answer, Incoming, RefusedMessage, RefuseMessage, Route, RouteDoc
 from shared.http.service import create_service, description_of, utc_now
-from shared.http.settings import (
-    EXIT_CONFIGURATION,
-    Email,
-    Emails,
-    Names,
-    ServiceSettings,
-    ServiceUrl,
-    load_settings,
-)
+from shared.http.settings import Email, Emails, Names, ServiceSettings, ServiceUrl
 from shared.http.signature import sign_body
 
 __all__ = [
-    "EXIT_CONFIGURATION",
     "SERVICE_OF_ROLE",
     "Answer",
     "Component",
@@ -48,7 +39,6 @@ __all__ = [
     "ServiceUrl",
     "create_service",
     "description_of",
-    "load_settings",
     "openapi_document",
     "parse_object",
     "sign_body",

@@ -6,13 +6,13 @@ From the environment: PORT (8080), LISTEN_ADDRESS (all; the sandbox says 127.0.0
 service's settings are read before the port is opened; a wrong one ends the process with exit code 78.
 """
 
-import os
 from pathlib import Path
 from typing import Any
 
-from shared.http.settings import load_settings, settings_class_of, whole_number_from
+from shared.http.settings import settings_class_of
+from shared.settings import load_settings, text_from, whole_number_from
 
-listen_address = os.environ.get("LISTEN_ADDRESS", "").strip() or "0.0.0.0"  # noqa: S104 - a container's own network
+listen_address = text_from("LISTEN_ADDRESS", "0.0.0.0")  # noqa: S104 - a container's own network
 bind = f"{listen_address}:{whole_number_from('PORT', 8080, most=65_535)}"
 workers = whole_number_from("WEB_CONCURRENCY", 1, most=64)
 worker_class = "shared.http.server.FleetWorker"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 import click
 
 from shared.ops.exits import Exit, Leave
+from shared.ops.former_names import former_name
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -25,14 +26,18 @@ _BOUNDS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<", "min_length": "length >
 
 @dataclass(frozen=True)
 class Setting:
-    """One row of the table. `default` is None when start-up fails without a value; `value` is masked if secret."""
+    """One row of the table. `default` is None when start-up fails without a value; `value` is masked if secret.
+
+    `unit` is what a number counts, else the kind of text. `former`: its name in the system before this one.
+    """
 
     service: str
     name: str
-    kind: str
+    unit: str
     range: str
     default: str | None
     secret: bool
+    former: str | None
     purpose: str
     value: str | None
 
@@ -57,7 +62,7 @@ def settings_of(service: str) -> list[Setting]:
 
 
 def _setting(service: str, name: str, info: "FieldInfo") -> Setting:
-    from shared.http.settings import environment_name
+    from shared.settings import environment_name
 
     variable = environment_name(name, info)
     secret = "Secret" in str(info.annotation)
@@ -65,21 +70,27 @@ def _setting(service: str, name: str, info: "FieldInfo") -> Setting:
     return Setting(
         service=service,
         name=variable,
-        kind=_kind(name, info.annotation),
+        unit=_unit(name, info),
         range=_range(info),
         default=None if info.is_required() else _default(info, secret=secret),
         secret=secret,
+        former=former_name(variable),
         purpose=info.description or "",
         value=_STARS if secret and value else value,
     )
 
 
-def _kind(name: str, annotation: Any) -> str:
-    """The unit when the name says one, else the type in plain words."""
+def _unit(name: str, info: "FieldInfo") -> str:
+    """The unit that the field says or its name ends in, else the type in plain words."""
+    from shared.settings import unit_of
+
+    said = unit_of(info)
+    if said is not None:
+        return said
     for suffix in sorted(_UNITS, key=len, reverse=True):
         if name.lower().endswith(suffix):
             return _UNITS[suffix]
-    return _type_in_words(annotation)
+    return _type_in_words(info.annotation)
 
 
 def _type_in_words(annotation: Any) -> str:
@@ -88,7 +99,7 @@ def _type_in_words(annotation: Any) -> str:
         case None:
             return _WORDS.get(getattr(annotation, "__name__", ""), str(annotation))
         case origin if origin is Literal:
-            return " | ".join(map(str, parts))
+            return "word"
         case origin if origin is tuple:
             return f"list of {_type_in_words(parts[0])}"
         case _:  # Annotated[kind, ...] and kind | None
@@ -96,13 +107,21 @@ def _type_in_words(annotation: Any) -> str:
 
 
 def _range(info: "FieldInfo") -> str:
+    """In the field's own words, else its bounds, else the words of its choice."""
+    from shared.settings import marks_of, range_of
+
+    words = range_of(info)
     bounds = [
-        f"{sign} {getattr(constraint, name)}"
-        for constraint in info.metadata
+        f"{sign} {getattr(mark, name)}"
+        for mark in marks_of(info)
         for name, sign in _BOUNDS.items()
-        if getattr(constraint, name, None) is not None
+        if getattr(mark, name, None) is not None
     ]
-    return ", ".join(bounds)
+    return words or ", ".join(bounds) or _choice(info.annotation)
+
+
+def _choice(annotation: Any) -> str:
+    return ", ".join(map(str, get_args(annotation))) if get_origin(annotation) is Literal else ""
 
 
 def _default(info: "FieldInfo", *, secret: bool) -> str:
@@ -121,11 +140,13 @@ def _print_table(settings: list[Setting]) -> None:
     console = console if console.is_terminal else Console(width=240)
     for service in dict.fromkeys(each.service for each in settings):
         table = Table(
-            "setting", "unit or type", "range", "default", "now", "what it is for", title=service, title_justify="left"
+            *("setting", "unit or type", "range", "default", "now", "formerly", "what it is for"),
+            title=service,
+            title_justify="left",
         )
         for each in settings:
             if each.service == service:
                 name = f"{each.name} (secret)" if each.secret else each.name
                 default = "required" if each.default is None else each.default
-                table.add_row(name, each.kind, each.range, default, each.value or "", each.purpose)
+                table.add_row(name, each.unit, each.range, default, each.value or "", each.former or "", each.purpose)
         console.print(table)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from shared.ops.exits import Exit, Leave
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from pydantic_settings import BaseSettings
@@ -21,25 +22,30 @@ _NAMES_A_DATABASE = ("CLOUD_SQL_CONNECTION_NAME", "DATABASE_HOST")
 
 
 def settings_from(root: Path, kind: type[Settings]) -> Settings:
-    """Settings of this kind for the fleet in question. Leaves with 69 when no fleet is named, or not completely."""
-    from pydantic import ValidationError
+    """Settings of this kind for the fleet in question. Leaves with 69 when no fleet is named, or not completely.
+
+    A value is as strictly read as by a service, and never repeated.
+    """
+    from shared.settings import SettingsWrong, read_settings
 
     try:
-        return kind(**_values(root, kind))  # type: ignore[arg-type] # pydantic reads text
-    except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, each['loc'])).upper()}: {each['msg']}" for each in error.errors())
-        raise Leave(f"The environment does not name a fleet: {wrong}", Exit.UNAVAILABLE) from error
+        return read_settings(kind, environment_of(root))
+    except SettingsWrong as wrong:
+        told = "; ".join(wrong.sentences)
+        raise Leave(f"The environment does not name a fleet: {told}.", Exit.UNAVAILABLE) from wrong
+
+
+def environment_of(root: Path) -> Mapping[str, str]:
+    """The environment when it speaks for itself; else what `gcpay up` wrote, and the rest of the environment."""
+    return dict(os.environ) | _written(root) if is_sandbox() else os.environ
 
 
 def is_sandbox() -> bool:
     """Whether a command is about the sandbox that runs here: the environment names no fleet."""
-    return not any(os.environ.get(name) for name in _NAMES_A_DATABASE)
+    return not any(name in os.environ for name in _NAMES_A_DATABASE)
 
 
-def _values(root: Path, kind: type[BaseSettings]) -> dict[str, str]:
-    """Nothing when the environment speaks for itself; else what `gcpay up` wrote, as far as this kind wants it."""
-    if not is_sandbox():
-        return {}
+def _written(root: Path) -> dict[str, str]:
     path = root / OPERATOR_ENVIRONMENT
     if not path.is_file():
         raise Leave(
@@ -48,5 +54,4 @@ def _values(root: Path, kind: type[BaseSettings]) -> dict[str, str]:
             Exit.UNAVAILABLE,
         )
     pairs = (line.split("=", 1) for line in path.read_text(encoding="utf-8").splitlines() if "=" in line)
-    written = {name.lower(): value for name, value in pairs}
-    return {name: written[name] for name in kind.model_fields if name in written}
+    return dict(pairs)

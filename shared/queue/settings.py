@@ -10,7 +10,9 @@ from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings
 
 from shared.messages.keys import MIN_SECRET_BYTES
+from shared.settings import Range
 
+_MAX_SECRET_BYTES = 1_024
 _URL = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?")
 _QUEUE = re.compile(r"[A-Za-z0-9-]{1,100}")
 _PROJECT = re.compile(r"[a-z][a-z0-9-]{1,61}[a-z0-9]")
@@ -31,8 +33,11 @@ def _queue_name(value: str) -> str:
 
 
 def _long_enough(value: SecretStr) -> SecretStr:
-    if len(value.get_secret_value().encode()) < MIN_SECRET_BYTES:
+    size = len(value.get_secret_value().encode())
+    if size < MIN_SECRET_BYTES:
         raise ValueError(f"must have at least {MIN_SECRET_BYTES} bytes")
+    if size > _MAX_SECRET_BYTES:
+        raise ValueError(f"must have at most {_MAX_SECRET_BYTES} bytes")
     return value
 
 
@@ -54,17 +59,22 @@ def _endpoint(value: str) -> str:
     return value
 
 
-TargetUrl = Annotated[str, AfterValidator(_target_url)]
-QueueName = Annotated[str, AfterValidator(_queue_name)]
-SigningKey = Annotated[SecretStr, AfterValidator(_long_enough)]
+TargetUrl = Annotated[str, AfterValidator(_target_url), Range("http(s) address without query")]
+QueueName = Annotated[str, AfterValidator(_queue_name), Range("letters, digits and hyphens")]
+SigningKey = Annotated[
+    SecretStr, AfterValidator(_long_enough), Range(f"{MIN_SECRET_BYTES} to {_MAX_SECRET_BYTES} bytes")
+]
+ProjectId = Annotated[str, AfterValidator(_project), Range("a project id")]
+Location = Annotated[str, AfterValidator(_location), Range("a location such as us-central1")]
+Endpoint = Annotated[str, AfterValidator(_endpoint), Range("host:port")]
 
 
 class TasksSettings(BaseSettings):
     """What every service that makes or receives tasks needs."""
 
-    cloud_tasks_project_id: Annotated[str, AfterValidator(_project)] = Field(description="project of the queues")
-    cloud_tasks_location: Annotated[str, AfterValidator(_location)] = Field(description="location of the queues")
-    cloud_tasks_endpoint: Annotated[str, AfterValidator(_endpoint)] = Field(
+    cloud_tasks_project_id: ProjectId = Field(description="project of the queues")
+    cloud_tasks_location: Location = Field(description="location of the queues")
+    cloud_tasks_endpoint: Endpoint = Field(
         default="", description="host:port of a local task service, spoken to without TLS; absent: Google's"
     )
     success_url_signing_key: SigningKey = Field(description="secret of the fleet's own edges; seals and opens")

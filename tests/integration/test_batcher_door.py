@@ -14,8 +14,8 @@ from GCMicroBatchProcessor.app import create_app
 from GCMicroBatchProcessor.settings import BatcherSettings
 from shared.db import Database
 from shared.db.roles import BATCHER, INTAKE
-from shared.http import load_settings
 from shared.money import Ether, Percent, Usd
+from shared.settings import load_settings
 from tests.conftest import Postgres
 from tests.integration.batcher_world import WALLET, BatcherWorld
 from tests.integration.intake_world import FIFTY, THIRTY, TWENTY, IntakeWorld, changed

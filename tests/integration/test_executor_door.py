@@ -15,11 +15,12 @@ from GCHostPay3.routes import routes_of
 from GCHostPay3.settings import ExecutorSettings
 from shared.db import Database, refusal_recorder
 from shared.db.roles import EXECUTOR
-from shared.http import EXIT_CONFIGURATION, create_service, load_settings
+from shared.http import create_service
 from shared.http.identity import IdentityVerifier
 from shared.messages import CONDUCTOR_TO_EXECUTOR, EXECUTOR_TO_EXECUTOR, DriveAccount, Edge, Message, seal
 from shared.sandbox.chain import CHAIN_ID, FAUCET, HOST_WALLET
 from shared.sandbox.fakes_chain import FakeChain
+from shared.settings import EXIT_CONFIGURATION, load_settings
 from tests.conftest import Postgres
 from tests.integration.executor_world import DEPOSIT, KEYRING, URL, WALLET_ETH, World
 from tests.unit import http_world
@@ -205,7 +206,7 @@ def test_it_does_not_start_without_the_limits_and_names_all_of_them(capsys: pyte
     [
         ({"HOST_WALLET_ETH_ADDRESS": FAUCET.address}, "must be the address of HOST_WALLET_PRIVATE_KEY"),
         ({"HOST_WALLET_PRIVATE_KEY": "0x1234"}, "HOST_WALLET_PRIVATE_KEY must be 32 bytes"),
-        ({"HOST_WALLET_PRIVATE_KEY": ""}, "set either HOST_WALLET_PRIVATE_KEY or HOST_WALLET_KMS_KEY_VERSION"),
+        ({"HOST_WALLET_PRIVATE_KEY": None}, "set either HOST_WALLET_PRIVATE_KEY or HOST_WALLET_KMS_KEY_VERSION"),
         ({"HOST_WALLET_KMS_KEY_VERSION": KMS_KEY}, "and not both"),
         ({"HOST_WALLET_KMS_KEY_VERSION": "a-key"}, "HOST_WALLET_KMS_KEY_VERSION"),
         ({"MAX_TRANSFER_ETH": "6"}, "MAX_TRANSFER_ETH must not be more than MAX_DAILY_ETH"),
@@ -216,9 +217,10 @@ def test_it_does_not_start_without_the_limits_and_names_all_of_them(capsys: pyte
     ],
 )
 def test_it_does_not_start_with_settings_that_contradict(
-    changed: dict[str, str], sentence: str, capsys: pytest.CaptureFixture[str]
+    changed: dict[str, str | None], sentence: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert sentence in refused_start(ENVIRONMENT | changed, capsys)
+    environ = {name: value for name, value in (ENVIRONMENT | changed).items() if value is not None}
+    assert sentence in refused_start(environ, capsys)
 
 
 def test_the_health_names_database_each_provider_chain_id_and_wallet(

@@ -15,8 +15,8 @@ from GCAccumulator.app import create_app
 from GCAccumulator.settings import IntakeSettings
 from shared.db import Database
 from shared.db.roles import INTAKE
-from shared.http import load_settings
 from shared.http.signature import sign_body
+from shared.settings import load_settings
 from tests.conftest import Postgres
 from tests.integration.intake_world import FIFTY, NOW, SIGNING_KEY, THIRTY, IntakeWorld, Raw, changed
 from tests.unit.http_world import bearer

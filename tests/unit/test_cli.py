@@ -165,9 +165,18 @@ def test_config_lists_every_setting_of_every_service_with_its_purpose() -> None:
     assert [each["name"] for each in settings if not each["purpose"]] == []
     by_name = {(each["service"], each["name"]): each for each in settings}
     fee = by_name["GCAccumulator", "TP_FLAT_FEE"]
-    assert (fee["default"], fee["secret"]) == (None, False)
+    assert (fee["default"], fee["secret"], fee["former"]) == (None, False, "TP_FLAT_FEE")
     pool = by_name["GCHostPay1", "DATABASE_POOL_SIZE"]
-    assert (pool["kind"], pool["range"], pool["default"]) == ("whole number", ">= 1, <= 100", "8")
+    assert (pool["unit"], pool["range"], pool["default"]) == ("connections", ">= 1, <= 100", "8")
+
+
+def test_a_command_reads_a_setting_as_strictly_as_a_service_and_never_repeats_it() -> None:
+    refused = gcpay("books", DATABASE_HOST="127.0.0.1", DATABASE_NAME_SECRET="the-name\n", DATABASE_USER_SECRET="")
+
+    assert refused.returncode == Exit.UNAVAILABLE
+    assert "DATABASE_NAME_SECRET has blanks or a line end around its value" in refused.stderr
+    assert "DATABASE_USER_SECRET is blank" in refused.stderr
+    assert "the-name" not in refused.stderr
 
 
 def test_config_never_shows_a_secret() -> None:

@@ -41,7 +41,8 @@ SETTINGS = """
 APP = f"""
     import time
 
-    from shared.http import Answer, Route, create_service, load_settings
+    from shared.http import Answer, Route, create_service
+    from shared.settings import load_settings
     from shared.telemetry import configure_logging
 
     from .settings import TinySettings
@@ -124,7 +125,7 @@ def start(folder: Path, port: int, **changes: str) -> subprocess.Popen[str]:
                 str(ROOT / "shared/http/gunicorn_conf.py"),
                 "tinyservice.app:create_app()",
             ],
-            env={name: value for name, value in environment.items() if value},
+            env=environment,
             stdout=log,
             stderr=subprocess.STDOUT,
             text=True,
@@ -249,7 +250,7 @@ def test_a_wrong_setting_ends_the_process_with_78_before_it_listens(tmp_path: Pa
     process = start(tmp_path, port, SERVICE_URL="", TIME_SCALE="0")
     assert ended(process) == 78
     log = (tmp_path / "log").read_text()
-    assert "  SERVICE_URL is missing" in log
+    assert "  SERVICE_URL is blank" in log
     assert "  TIME_SCALE " in log
     assert "Listening" not in log
     assert "Traceback" not in log

@@ -7,8 +7,9 @@ import pytest
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings
 
-from shared.http.settings import EXIT_CONFIGURATION, Emails, ServiceSettings, load_settings
+from shared.http.settings import Emails, ServiceSettings
 from shared.queue.settings import TasksSettings
+from shared.settings import EXIT_CONFIGURATION, load_settings
 from shared.telemetry.redaction import forget_concealed, without_secrets
 
 GOOD = {
@@ -52,8 +53,8 @@ def _forget() -> Iterator[None]:
     forget_concealed()
 
 
-def test_good_settings_are_read_and_stripped() -> None:
-    settings = load_settings(Settings, {name: f" {value}\n" for name, value in GOOD.items()})
+def test_good_settings_are_read() -> None:
+    settings = load_settings(Settings, GOOD)
     assert settings.service_url == "https://intake.example"
     assert settings.host_wallet_private_key.get_secret_value() == GOOD["HOST_WALLET_PRIVATE_KEY"]
     assert settings.scheduler_callers == ("a@project.example", "b@project.example")
@@ -68,8 +69,8 @@ def test_an_own_url_loses_its_trailing_slash_because_it_is_an_audience() -> None
     )
 
 
-def test_blank_is_missing_and_a_default_then_holds() -> None:
-    assert load_settings(Settings, GOOD | {"INFLIGHT_CAP": " \n"}).inflight_cap == 4
+def test_what_is_left_out_has_its_default() -> None:
+    assert load_settings(Settings, GOOD).inflight_cap == 4
 
 
 def stopped(capsys: pytest.CaptureFixture[str], environ: dict[str, str]) -> str:
@@ -79,6 +80,32 @@ def stopped(capsys: pytest.CaptureFixture[str], environ: dict[str, str]) -> str:
     captured = capsys.readouterr()
     assert captured.out == ""
     return captured.err
+
+
+@pytest.mark.parametrize(
+    ("value", "rule"),
+    [
+        ("", "is blank: give it a value, or leave it out"),
+        (" \n", "is blank: give it a value, or leave it out"),
+        ("5\n", "has blanks or a line end around its value"),
+        ("5\r\n", "has blanks or a line end around its value"),
+        (" 5", "has blanks or a line end around its value"),
+        ("\u00a05", "has blanks or a line end around its value"),
+        ("5\n6", "has a line end or another control character in its value"),
+        ("5\x00", "has a line end or another control character in its value"),
+        ("5\u200b", "has a line end or another control character in its value"),
+        ("projects/1/locations/eu/secrets/CAP", "holds the path of a secret where the secret's own value belongs"),
+    ],
+)
+def test_nothing_of_the_environment_is_repaired_nor_does_a_default_stand_in_for_it(
+    value: str, rule: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert stopped(capsys, GOOD | {"INFLIGHT_CAP": value}).splitlines()[1:] == [f"  INFLIGHT_CAP {rule}"]
+
+
+def test_a_rule_between_two_settings_is_not_told_of_one_that_was_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    told = stopped(capsys, GOOD | {"CLOUD_SQL_CONNECTION_NAME": "p:r:i", "DATABASE_HOST": "localhost\n"})
+    assert told.splitlines()[1:] == ["  DATABASE_HOST has blanks or a line end around its value"]
 
 
 def test_all_problems_are_told_at_once_one_sentence_each(capsys: pytest.CaptureFixture[str]) -> None:
@@ -110,7 +137,7 @@ def test_all_problems_are_told_at_once_one_sentence_each(capsys: pytest.CaptureF
         "SUCCESS_URL_SIGNING_KEY",
         "LOG_FORMAT",
     }
-    assert "  MAX_TRANSFER_ETH is missing" in lines
+    assert "  MAX_TRANSFER_ETH is blank: give it a value, or leave it out" in lines
     assert "  SUCCESS_URL_SIGNING_KEY must have at least 16 bytes" in lines
 
 

@@ -20,6 +20,8 @@ _ROOMS = {
     "google.cloud.tasks": ("shared/queue",),
     "google.cloud.tasks_v2": ("shared/queue",),
     "google.cloud.kms": ("shared/chain",),
+    "google.cloud.secretmanager": ("shared/settings",),
+    "google.cloud.secretmanager_v1": ("shared/settings",),
     "jwt": ("shared/http",),
     "structlog": ("shared/telemetry",),
     "gunicorn": ("shared/http",),

@@ -10,7 +10,8 @@ from typing import Final
 
 from flask import Flask
 
-from shared.http import SERVICE_OF_ROLE, ServiceDescription, description_of, load_settings
+from shared.http import SERVICE_OF_ROLE, ServiceDescription, description_of
+from shared.settings import load_settings
 
 _ADDRESS: Final = "0x57f31ad4b64095347F87eDB1675566DAfF5EC886"
 # A key of the public test mnemonic: it guards nothing anywhere.

@@ -201,7 +201,9 @@ class Start:
     def _spawn_service(self, name: str, world: World) -> None:
         url = self.options.ports.url(name)
         # gunicorn cannot watch its parent, so a small process does it in its place.
-        self._spawn(name, guarded(service_command(name)), world.service(name), lambda: health_of(url) == "healthy")
+        # What is not set is left out: a service does not start with a setting that is blank.
+        environment = {setting: value for setting, value in world.service(name).items() if value}
+        self._spawn(name, guarded(service_command(name)), environment, lambda: health_of(url) == "healthy")
 
     def _spawn(
         self,

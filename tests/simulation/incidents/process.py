@@ -5,7 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from shared.http.settings import load_settings, settings_class_of
+from shared.http.settings import settings_class_of
+from shared.settings import load_settings
 
 from .environment import ENVIRONMENT
 

@@ -80,6 +80,14 @@ MECHANISMS = {
         "payment_counted_by_delivery",
         "payment_counted_by_body",
     ],
+    "an operator cannot pay twice either": [
+        "retried_while_an_order_can_be_funded",
+        "batch_retried_in_any_state",
+        "released_after_a_nonce_was_used",
+        "paid_order_given_up",
+        "request_retried_in_any_state",
+        "payment_retried_in_any_state",
+    ],
     "a message is kept with what it tells of, under one name": [
         "message_kept_in_another_commit",
         "another_task_name_at_each_try",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+
 import pytest
 
 from shared.money import Ether
@@ -10,6 +13,8 @@ from shared.sandbox.simulator.profile import Profile
 from shared.sandbox.simulator.session import Session
 from shared.sandbox.simulator.world import World
 from tests.simulation.scripts import three_payments
+
+_DONE = re.compile(r"a person does gcpay (\S+)")
 
 
 def test_somebody_elses_transaction_at_our_nonce_freezes_the_wallet(session: Session) -> None:
@@ -61,6 +66,15 @@ def test_while_a_person_pauses_sending_nothing_leaves(session: Session) -> None:
     assert play(session, 0, history=History("a pause", script)).failure is None
     assert sent[0] == 0
     assert sent[1] > 0
+
+
+def test_operators_who_try_everything_at_any_moment_pay_nothing_twice(session: Session) -> None:
+    told: Counter[str] = Counter()
+    for seed in range(40):
+        ending = play(session, seed, profile=Profile.of_seed(seed).changed(operators=900), listening=True)
+        assert ending.failure is None, (seed, ending.failure)
+        told.update(found[1] for line in ending.lines if (found := _DONE.search(line)))
+    assert told.keys() >= {"retry", "release", "approve", "pause", "resume"}, told
 
 
 def test_an_instant_payout_is_paid_beside_a_batch(session: Session) -> None:

@@ -20,7 +20,6 @@ ELSEWHERE = frozenset(
         "transfer_foreign",
         "transfer_found_sent",
         "order_expired",
-        "payment_unparked",
     }
 )
 

@@ -13,6 +13,7 @@ from shared.sandbox.simulator.exchange import USDT_PER_ETH
 from shared.sandbox.simulator.fleet import Replace, attributes_replaced
 from shared.sandbox.simulator.interruptions import OutsideInTransaction
 from shared.sandbox.simulator.invariants import Violation
+from shared.sandbox.simulator.operators import Operator, the_log_holds
 from shared.sandbox.simulator.profile import Profile
 from shared.sandbox.simulator.session import Session
 from shared.sandbox.simulator.settling import finally_true, why_unsettled
@@ -22,6 +23,7 @@ SETTLES_WITHIN: Final = timedelta(hours=40)  # a task may be 24 h late, and its 
 _GIVEN_UP_AFTER: Final = timedelta(hours=4)  # in which no money moved, although nobody waits for a late task
 _TICK_S: Final = 180
 _TOP_UP: Final = Ether.parse("10")
+_OPERATORS_STAY: Final = 4  # times as long as the faults
 _QUARTER: Final = timedelta(minutes=15)
 
 
@@ -117,6 +119,7 @@ def random_script(world: World) -> None:
         world.after(since_s + dice.between(60, last_s // 2), lambda: world.resume(stage))
     if dice.happens(faults.nonce_taken):
         world.after(dice.between(300, last_s), world.steals_nonce)
+    _plan_operators(world, faults.operators, last_s)
     world.start_clockwork()
     world.run_until(START + timedelta(seconds=last_s))
 
@@ -141,8 +144,17 @@ def settle(world: World, within: timedelta = SETTLES_WITHIN) -> str | None:
         unsettled = why_unsettled(world)
         if unsettled is None:
             finally_true(world)
+            the_log_holds(world)
             return None
     return unsettled
+
+
+def _plan_operators(world: World, per_mille: int, last_s: int) -> None:
+    """What waits for a person comes late, so operators go on acting while everything settles."""
+    dice, operator = Dice(world.seed, "operators"), Operator(world)
+    for at_s in range(60, _OPERATORS_STAY * last_s, 60):
+        if dice.happens(per_mille):
+            world.after(at_s + dice.between(0, 59), operator.acts)
 
 
 def _plan_payment(world: World, dice: Dice, number: int, at_s: int) -> None:

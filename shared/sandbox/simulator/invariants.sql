@@ -178,3 +178,16 @@ SELECT 'row_is_where_its_story_ends', h.machine || ' ' || h.subject
              UNION ALL SELECT 'transfer', unique_id, transfer_status FROM transfer
              UNION ALL SELECT 'account', chain_id || ':' || address, account_status FROM account) r USING (machine, subject)
  WHERE r.state IS DISTINCT FROM h.to_state;
+
+-- name: names()
+-- Everything that a person could name at the command line: payments, batches, orders, requests.
+SELECT name FROM (
+    SELECT 1 AS kind, id AS nr, payment_ref AS name FROM payout_accumulation
+    UNION ALL
+    SELECT 2, row_number() OVER (ORDER BY created_at, batch_conversion_id), batch_conversion_id::text FROM batch_conversions
+    UNION ALL
+    SELECT 3, id, cn_api_id FROM exchange_order WHERE cn_api_id IS NOT NULL
+    UNION ALL
+    SELECT 4, row_number() OVER (ORDER BY created_at, unique_id), unique_id FROM hostpay_request
+) AS everything
+ ORDER BY kind, nr;

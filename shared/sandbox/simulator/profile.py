@@ -62,6 +62,7 @@ class Profile:
     webhooks_twice: int = 0
     webhooks_odd: int = 0  # a payment came in another currency, or nobody says how much came
     pauses_by_person: int = 0  # the history: sending or intake is paused for a while
+    operators: int = 0  # per minute: an operator acts on something, whether it makes sense or not
 
     faults_last_s: int = 15 * 60
 
@@ -134,4 +135,5 @@ _STRENGTHS: tuple[tuple[str, tuple[int, ...]], ...] = (
     ("webhooks_twice", (200, 500)),
     ("webhooks_odd", (100, 300)),
     ("pauses_by_person", (150,)),
+    ("operators", (100, 300, 800)),
 )

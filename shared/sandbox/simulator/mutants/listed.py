@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from shared.sandbox.simulator.mutants import limits, messages, nonces, orders, sending, shares, verdicts
+from shared.sandbox.simulator.mutants import limits, messages, nonces, operations, orders, sending, shares, verdicts
 from shared.sandbox.simulator.mutants.mutant import Mutant
 
 MUTANTS: Final[tuple[Mutant, ...]] = (
@@ -15,6 +15,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *shares.MUTANTS,
     *messages.MUTANTS,
     *limits.MUTANTS,
+    *operations.MUTANTS,
 )
 
 

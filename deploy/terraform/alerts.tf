@@ -1,0 +1,128 @@
+# Whom Cloud Monitoring calls. The fleet brings its own alerts to the webhook (deploy/runbooks/alerts.md); these policies see
+# what the fleet cannot say of itself, and repeat by a second way what must not be missed. `runbook`: the section there.
+
+locals {
+  # A line of this name in the log calls a person.
+  told_by_the_log = {
+    account_frozen          = { runbook = "account_frozen", filter = "jsonPayload.message=\"account_frozen\"" }
+    transfer_foreign        = { runbook = "transfer_foreign", filter = "jsonPayload.message=\"transfer_foreign\"" }
+    transfer_reverted       = { runbook = "transfer_reverted", filter = "jsonPayload.message=\"transfer_reverted\"" }
+    providers_disagreed     = { runbook = "providers_disagreed", filter = "jsonPayload.message=\"providers_disagreed\"" }
+    result_outside_band     = { runbook = "result_outside_band", filter = "jsonPayload.message=\"result_outside_band\"" }
+    message_refused         = { runbook = "message_refused", filter = "jsonPayload.message=\"message_refused\"" }
+    message_not_stored      = { runbook = "message_refused", filter = "jsonPayload.message=\"message_not_stored\"" }
+    invariant_broken        = { runbook = "request_stuck", filter = "jsonPayload.message=\"invariant_broken\"" }
+    alert_not_delivered     = { runbook = "scheduler_silent", filter = "jsonPayload.message=\"alert_not_delivered\"" }
+    scheduler_not_looked_at = { runbook = "scheduler_silent", filter = "jsonPayload.message=\"scheduler_not_looked_at\"" }
+  }
+
+  # A number that is missing, or too high, for a while.
+  silent = {
+    sweeps_stopped           = { runbook = "scheduler_silent", metric = "sweeps_done", for_s = 300 }
+    threshold_checks_stopped = { runbook = "scheduler_silent", metric = "thresholds_checked", for_s = 3 * 60 * var.check_threshold_every_min }
+  }
+  too_high = {
+    service_fails = {
+      runbook = "request_stuck"
+      filter  = "resource.type=\"cloud_run_revision\" AND metric.type=\"run.googleapis.com/request_count\" AND metric.labels.response_code_class=\"5xx\""
+      aligner = "ALIGN_RATE"
+      above   = 0.1
+      for_s   = 600
+    }
+    queue_is_deep = {
+      runbook = "request_overdue"
+      filter  = "resource.type=\"cloud_tasks_queue\" AND metric.type=\"cloudtasks.googleapis.com/queue/depth\""
+      aligner = "ALIGN_MAX"
+      above   = 500
+      for_s   = 900
+    }
+    database_is_full = {
+      runbook = "payments_overdue"
+      filter  = "resource.type=\"cloudsql_database\" AND metric.type=\"cloudsql.googleapis.com/database/disk/utilization\""
+      aligner = "ALIGN_MAX"
+      above   = 0.9
+      for_s   = 600
+    }
+  }
+}
+
+resource "google_monitoring_alert_policy" "told_by_the_log" {
+  for_each              = local.told_by_the_log
+  display_name          = "gcpay: ${each.key}"
+  combiner              = "OR"
+  notification_channels = var.notification_channels
+
+  conditions {
+    display_name = each.key
+    condition_matched_log {
+      filter = "${local.of_the_fleet} AND ${each.value.filter}"
+    }
+  }
+
+  alert_strategy {
+    auto_close = "86400s"
+    notification_rate_limit {
+      period = "300s"
+    }
+  }
+
+  documentation {
+    mime_type = "text/markdown"
+    content   = "${var.runbook_url}/alerts.md#${each.value.runbook}"
+  }
+
+  depends_on = [google_project_service.api]
+}
+
+resource "google_monitoring_alert_policy" "silent" {
+  for_each              = local.silent
+  display_name          = "gcpay: ${each.key}"
+  combiner              = "OR"
+  notification_channels = var.notification_channels
+
+  conditions {
+    display_name = each.key
+    condition_absent {
+      filter   = "resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/${google_logging_metric.counted[each.value.metric].name}\""
+      duration = "${each.value.for_s}s"
+      aggregations {
+        alignment_period     = "60s"
+        per_series_aligner   = "ALIGN_DELTA"
+        cross_series_reducer = "REDUCE_SUM"
+      }
+    }
+  }
+
+  documentation {
+    mime_type = "text/markdown"
+    content   = "${var.runbook_url}/alerts.md#${each.value.runbook}"
+  }
+}
+
+resource "google_monitoring_alert_policy" "too_high" {
+  for_each              = local.too_high
+  display_name          = "gcpay: ${each.key}"
+  combiner              = "OR"
+  notification_channels = var.notification_channels
+
+  conditions {
+    display_name = each.key
+    condition_threshold {
+      filter          = each.value.filter
+      comparison      = "COMPARISON_GT"
+      threshold_value = each.value.above
+      duration        = "${each.value.for_s}s"
+      aggregations {
+        alignment_period   = "60s"
+        per_series_aligner = each.value.aligner
+      }
+    }
+  }
+
+  documentation {
+    mime_type = "text/markdown"
+    content   = "${var.runbook_url}/alerts.md#${each.value.runbook}"
+  }
+
+  depends_on = [google_project_service.api]
+}

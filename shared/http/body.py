@@ -96,11 +96,16 @@ def _object_without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     for key, value in pairs:
         if key in found:
             # Two readers of the same body could take two different amounts.
-            raise JsonMalformed("A field is given twice.", field=key[:64], rule="each field once")
+            raise JsonMalformed("A field is given twice.", field=_speakable(key), rule="each field once")
         if isinstance(value, _Constant):
-            _refuse_constant(key[:64], value)
+            _refuse_constant(_speakable(key), value)
         found[key] = value
     return found
+
+
+def _speakable(key: str) -> str:
+    """The name of a field as it can be answered, logged and stored, which a sender's key need not be."""
+    return "".join(letter if letter.isprintable() else "?" for letter in key[:64])
 
 
 class _Constant(str):

@@ -9,6 +9,7 @@ import click
 
 from shared.lifecycle.reactions import Broken, Reaction, Refused
 from shared.ops.cli_operate import VERBS
+from shared.ops.cli_report import VERBS as REPORT_VERBS
 from shared.ops.cli_sandbox import VERBS as SANDBOX_VERBS
 from shared.ops.exits import Exit, Leave
 
@@ -17,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 _SECTIONS = {
     "See it run": ["demo", "up", "fault"],
     "Prove it": ["test", "check", "sim", "drill"],
-    "Look at it": ["status", "explain", "parked", "books", "verify-proof", "operator-log", "config"],
+    "Look at it": ["status", "report", "explain", "parked", "books", "verify-proof", "operator-log", "config"],
     "Operate it": ["retry", "release", "abandon-order", "approve", "pause", "resume", "recover-account"],
 }
 _EXAMPLES = [
@@ -35,6 +36,7 @@ _EXAMPLES = [
     ("gcpay drill restore", "lose the database after a payment, and pay nothing twice"),
     ("gcpay config GCHostPay3", "the settings of one service"),
     ("gcpay status", "how is it doing, and must a person look?"),
+    ("gcpay report --since 2026-03-01 --csv", "where is all money, and what did the period bring and cost?"),
     ("gcpay explain 4479119533", "where is the money of this payment?"),
     ("gcpay release BATCH --by me --reason why", "what would it change? --yes does it"),
     ("gcpay books check", "do the books balance?"),
@@ -167,7 +169,7 @@ def recover_account(
     )
 
 
-for each in (*SANDBOX_VERBS, *VERBS):
+for each in (*SANDBOX_VERBS, *VERBS, *REPORT_VERBS):
     gcpay.add_command(each)
 
 

@@ -15,7 +15,8 @@ ROOT = Path(__file__).parents[2]
 
 
 OPERATIONS = (
-    "status", "explain", "parked", "retry", "release", "abandon-order", "approve", "pause", "resume", "operator-log",
+    "status", "report", "explain", "parked", "retry", "release", "abandon-order", "approve", "pause", "resume",
+    "operator-log",
 )  # fmt: skip
 SIGNED = ("--by", "Ada", "--reason", "a test")
 
@@ -123,6 +124,8 @@ def test_books_of_a_database_that_does_not_answer_are_exit_69() -> None:
     "arguments",
     [
         ["status"],
+        ["report"],
+        ["report", "--csv"],
         ["explain", "x", "--json"],
         ["parked"],
         ["operator-log"],

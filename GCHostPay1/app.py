@@ -34,7 +34,9 @@ def create_app(settings: ConductorSettings | None = None) -> Flask:
     return create_service(
         settings,
         "conductor",
-        routes_of(Conductor(database, outbox, exchange, chain, settings.terms()), _callers(settings)),
+        routes_of(
+            Conductor(database, outbox, exchange, chain, settings.terms()), _callers(settings), settings.v1_door()
+        ),
         [
             Component("database", database.ping),
             Component("chain", lambda: any(head.block is not None for head in chain.latest_heads()), vital=False),

@@ -20,6 +20,7 @@ from shared.messages import (
     PayBatch,
     TransferFinal,
     TransferVoided,
+    V1Door,
 )
 
 from .conductor import Conductor
@@ -43,8 +44,8 @@ class Callers:
     scheduler: Sequence[str]
 
 
-def routes_of(conductor: Conductor, callers: Callers) -> list[Route]:
-    """The conductor's five routes."""
+def routes_of(conductor: Conductor, callers: Callers, v1: V1Door | None = None) -> list[Route]:
+    """The conductor's five routes. `v1` is shut unless the predecessor's upstream may still speak."""
 
     def on_request(incoming: Incoming) -> Answer:
         assert incoming.opened is not None
@@ -112,6 +113,7 @@ def routes_of(conductor: Conductor, callers: Callers) -> list[Route]:
             [*callers.upstream, *callers.batcher],
             edges=(UPSTREAM_TO_CONDUCTOR, BATCHER_TO_CONDUCTOR),
             callers_of_edge={UPSTREAM_TO_CONDUCTOR: callers.upstream, BATCHER_TO_CONDUCTOR: callers.batcher},
+            v1=v1 or V1Door(),
             doc=RouteDoc(
                 "Takes a request to have one order paid, or to give one up unpaid. A repeat changes nothing.",
                 errors=_REQUEST_ERRORS,

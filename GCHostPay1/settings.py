@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
 from pydantic_settings import SettingsConfigDict
 
 from shared.chain.settings import ChainSettings
@@ -11,6 +13,7 @@ from shared.exchange.settings import ExchangeSettings
 from shared.http import Emails, ServiceSettings
 from shared.http.amounts import EtherText
 from shared.lifecycle import Limits
+from shared.messages import V1Door, V1Window
 from shared.money import Ether
 from shared.queue.settings import (
     BatcherTarget,
@@ -22,6 +25,11 @@ from shared.queue.settings import (
 )
 
 from .conductor import Terms
+
+
+def _window(text: str) -> str:
+    V1Window.parse(text)
+    return text
 
 
 class ConductorSettings(
@@ -48,6 +56,11 @@ class ConductorSettings(
     scheduler_callers: Emails = Field(description="who may call /sweep")
     instant_max_eth: EtherText = Field(description="ETH; the most that one instant payout may carry")
     max_transfer_eth: EtherText = Field(description="ETH; the most that one order may carry")
+    accept_v1_tokens: Annotated[str, AfterValidator(_window)] | None = Field(
+        default=None,
+        description="two times, from/until in ISO 8601: between them the predecessor's tokens of instant payouts are "
+        "accepted, if they were issued after the first, when it stopped paying; absent: never",
+    )
     changenow_key_alias: str = Field(
         default="primary", pattern="^[a-z0-9-]{1,40}$", description="name of the API key, stored with each order"
     )
@@ -62,4 +75,12 @@ class ConductorSettings(
             max_transfer=Ether.parse(self.max_transfer_eth),
             key_alias=self.changenow_key_alias,
             limits=Limits(self.time_scale),
+        )
+
+    def v1_door(self) -> V1Door:
+        """Where the predecessor's tokens come in, which the upstream seals with the same secret; shut by default."""
+        keys = (self.tps_hostpay_signing_key, self.tps_hostpay_signing_key_previous)
+        return V1Door(
+            window=None if self.accept_v1_tokens is None else V1Window.parse(self.accept_v1_tokens),
+            secrets=[key.get_secret_value().encode() for key in keys if key is not None],
         )

@@ -139,6 +139,8 @@ class Entrance:
         token = body.get("token")
         if not isinstance(token, str) or isinstance(token, JsonNumber) or not token:
             raise TokenMissing("The body must hold a text field named token.", field="token", rule="sealed token")
+        if self.route.v1 is not None and self.route.v1.is_for(token):
+            return self.route.v1.open(token, now)
         assert self.keyring is not None
         return open_sealed(self.route.edges, token, self.keyring, now)
 

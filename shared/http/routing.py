@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from shared.messages import Edge, Opened
+from shared.messages import Edge, Opened, V1Door
 
 Json = Mapping[str, Any]
 BodyKind = Literal["token", "json", "ignored"]
@@ -71,6 +71,7 @@ class Route:
     `callers` are the e-mails whose proven identity is accepted; `edges` the only edges whose tokens this route opens.
     `callers_of_edge`: where several producers share the route, who may bring which edge's tokens.
     `signature_key`: also accept `X-Signature` made with this secret (for webhooks that cannot mint an identity).
+    `v1`: where the predecessor's tokens are opened, or refused by their name; elsewhere they are an unknown format.
     """
 
     path: str
@@ -80,6 +81,7 @@ class Route:
     callers_of_edge: Mapping[Edge, Sequence[str]] = field(default_factory=dict)
     body: BodyKind = "token"
     signature_key: str | None = field(default=None, repr=False)
+    v1: V1Door | None = None
     doc: RouteDoc | None = None
 
     def __post_init__(self) -> None:

@@ -2,7 +2,8 @@
 
 Messages: `Message` and its fourteen classes, `MESSAGE_TYPES`, `batch_unique_id`, `batch_of_unique_id`, `as_sentence`.
 Edges:    `Edge`, one constant per edge, `ALL_EDGES`, `edge_named`.
-Tokens:   `Keyring`, `seal`, `open_sealed`, `Opened`; `encode_body`, `decode_body` for the outbox.
+Tokens:   `Keyring`, `seal`, `open_sealed`, `Opened`, `Format`, `READS`, `SEALS`; `encode_body`, `decode_body` for the
+          outbox; `V1Door`, `V1Window` for the predecessor's.
 Errors:   `TokenMalformed`, `TokenForeign`, `TokenExpired`, `TokenVersionUnsupported` (all Refused),
           `MessageInvalid` and `KeyringError` (both Broken).
 """
@@ -33,6 +34,7 @@ from shared.messages.errors import (
     TokenVersionUnsupported,
 )
 from shared.messages.fields import as_sentence
+from shared.messages.formats import READS, SEALS, Format
 from shared.messages.keys import Keyring
 from shared.messages.kinds import (
     MESSAGE_TYPES,
@@ -55,6 +57,7 @@ from shared.messages.kinds import (
     batch_unique_id,
 )
 from shared.messages.sealing import Opened, open_sealed, seal
+from shared.messages.v1 import V1Door, V1Window
 
 __all__ = [
     "ALL_EDGES",
@@ -68,6 +71,8 @@ __all__ = [
     "EXECUTOR_TO_CONDUCTOR",
     "EXECUTOR_TO_EXECUTOR",
     "MESSAGE_TYPES",
+    "READS",
+    "SEALS",
     "UPSTREAM_TO_CONDUCTOR",
     "WATCHER_TO_CONDUCTOR",
     "CheckArrival",
@@ -75,6 +80,7 @@ __all__ = [
     "DeliverAlert",
     "DriveAccount",
     "Edge",
+    "Format",
     "GiveUpOrder",
     "InstantPayout",
     "Keyring",
@@ -93,6 +99,8 @@ __all__ = [
     "TokenVersionUnsupported",
     "TransferFinal",
     "TransferVoided",
+    "V1Door",
+    "V1Window",
     "VoidTransfer",
     "as_sentence",
     "batch_of_unique_id",

@@ -5,15 +5,12 @@
 
 mac = first 16 bytes of HMAC-SHA256(edge key, all bytes before it | edge name). The edge key is derived from the
 secret and the edge name, so a token of one edge is noise on every other. Not one byte of a body is read before its
-mac was found good, and each token has one spelling only.
+mac was found good, and each token has one spelling only. `formats.py` says how the envelope changes in a running fleet.
 """
 
-import base64
-import binascii
 import hmac
-import re
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -28,19 +25,17 @@ from shared.messages.errors import (
     TokenMalformed,
     TokenVersionUnsupported,
 )
+from shared.messages.formats import READS, SEALS, Format
 from shared.messages.keys import EdgeKey, Keyring
 from shared.messages.kinds import Message
+from shared.messages.spelling import to_bytes, to_text
 
-VERSION: Final = 1
-MAX_TOKEN_LENGTH: Final = 4096
 MESSAGE_ID_BYTES: Final = 16
-MAC_BYTES: Final = 16
 ALLOWED_AHEAD_S: Final = 5  # how far a producer's clock may run before ours
 
 _HEADER: Final = struct.Struct(">BB4s16sQ")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_SECOND: Final = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // timedelta(seconds=1)
-_ALPHABET: Final = re.compile("[0-9A-Za-z_-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +52,9 @@ class Opened:
         return UUID(bytes=self.message_id)
 
 
-def seal(edge: Edge, message: Message, keyring: Keyring, message_id: bytes, issued_at: datetime) -> str:
+def seal(
+    edge: Edge, message: Message, keyring: Keyring, message_id: bytes, issued_at: datetime, form: Format = SEALS
+) -> str:
     """The token for this message on this edge; `issued_at` is the time for which its task is scheduled.
 
     The same arguments give the same token. Raises MessageInvalid if the edge does not carry such messages.
@@ -67,9 +64,9 @@ def seal(edge: Edge, message: Message, keyring: Keyring, message_id: bytes, issu
     if len(message_id) != MESSAGE_ID_BYTES:
         raise MessageInvalid(type(message).__name__, "message_id", f"must have {MESSAGE_ID_BYTES} bytes")
     key = keyring.sealing_key(edge.secret, edge.name)
-    header = _HEADER.pack(VERSION, message.TYPE, key.key_id, message_id, _seconds(issued_at))
+    header = _HEADER.pack(form.version, message.TYPE, key.key_id, message_id, _seconds(issued_at))
     signed = header + encode_body(message)
-    return _to_text(signed + _mac(key, signed, edge))
+    return to_text(signed + _mac(key, signed, edge, form))
 
 
 def open_sealed(
@@ -78,21 +75,24 @@ def open_sealed(
     keyring: Keyring,
     now: datetime,
     ahead_s: int = ALLOWED_AHEAD_S,
+    formats: Sequence[Format] = READS,
 ) -> Opened:
     """The message in the token, if it came over one of `edges`, is whole, and is fresh at `now`.
 
     Harmless to repeat. Raises TokenMalformed, TokenVersionUnsupported, TokenForeign (another edge, type or key, or
     changed on its way), TokenExpired (older than the edge allows, or more than `ahead_s` ahead of `now`).
     """
-    token = _to_bytes(text)
+    token = to_bytes(text, least=_HEADER.size + min(known.mac_bytes for known in formats))
     version, message_type, key_id, message_id, issued_at_s = _HEADER.unpack_from(token)
-    if version != VERSION:
+    form = next((known for known in formats if known.version == version), None)
+    if form is None:
         raise TokenVersionUnsupported("this token has a format that this service does not read", field="token")
+    signed, mac = token[: -form.mac_bytes], token[-form.mac_bytes :]
     candidates = [edges] if isinstance(edges, Edge) else list(edges)
-    edge = _sealed_on(candidates, token, message_type, key_id, keyring)
-    issued_at = _fresh(edge, issued_at_s, now, ahead_s)
+    edge = _sealed_on(candidates, signed, mac, message_type, key_id, keyring, form)
+    issued_at = fresh(edge, issued_at_s, now, ahead_s)
     try:
-        message = decode_body(message_type, token[_HEADER.size : -MAC_BYTES])
+        message = decode_body(message_type, signed[_HEADER.size :])
     except MessageInvalid as invalid:
         raise TokenMalformed(
             f"this token's message is not well-formed: {invalid.field} {invalid.rule}",
@@ -102,18 +102,20 @@ def open_sealed(
     return Opened(edge, message, message_id, issued_at)
 
 
-def _sealed_on(edges: list[Edge], token: bytes, message_type: int, key_id: bytes, keyring: Keyring) -> Edge:
-    signed, mac = token[:-MAC_BYTES], token[-MAC_BYTES:]
+def _sealed_on(
+    edges: list[Edge], signed: bytes, mac: bytes, message_type: int, key_id: bytes, keyring: Keyring, form: Format
+) -> Edge:
     for edge in edges:
         if message_type not in {kind.TYPE for kind in edge.messages}:
             continue
         for key in keyring.opening_keys(edge.secret, edge.name):
-            if key.key_id == key_id and hmac.compare_digest(mac, _mac(key, signed, edge)):
+            if key.key_id == key_id and hmac.compare_digest(mac, _mac(key, signed, edge, form)):
                 return edge
     raise TokenForeign("this token was not sealed for this route with a key that is valid here", field="token")
 
 
-def _fresh(edge: Edge, issued_at_s: int, now: datetime, ahead_s: int) -> datetime:
+def fresh(edge: Edge, issued_at_s: int, now: datetime, ahead_s: int = ALLOWED_AHEAD_S) -> datetime:
+    """When it was issued. Raises TokenExpired: older than the edge allows, or more than `ahead_s` ahead of `now`."""
     if issued_at_s > _LAST_SECOND:
         raise TokenExpired("this token was issued in the future", field="token", rule="is ahead of time")
     issued_at = _EPOCH + timedelta(seconds=issued_at_s)
@@ -132,31 +134,5 @@ def _seconds(moment: datetime) -> int:
     return (moment - _EPOCH) // timedelta(seconds=1)
 
 
-def _mac(key: EdgeKey, signed: bytes, edge: Edge) -> bytes:
-    return hmac.digest(key.key, signed + edge.name.encode(), "sha256")[:MAC_BYTES]
-
-
-def _to_text(token: bytes) -> str:
-    return base64.urlsafe_b64encode(token).rstrip(b"=").decode()
-
-
-def _to_bytes(text: str) -> bytes:
-    """The token's bytes; only the one spelling that `_to_text` gives is taken."""
-    if not isinstance(text, str) or not text:
-        raise TokenMalformed("a token is needed", field="token", rule="must be text")
-    if len(text) > MAX_TOKEN_LENGTH:
-        raise TokenMalformed(
-            "this token is too long", field="token", rule=f"must not be longer than {MAX_TOKEN_LENGTH} characters"
-        )
-    not_spelled = TokenMalformed("this token is not base64url", field="token", rule="must be base64url without padding")
-    if _ALPHABET.fullmatch(text) is None:
-        raise not_spelled
-    try:
-        token = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    except binascii.Error as error:
-        raise not_spelled from error
-    if _to_text(token) != text:
-        raise not_spelled
-    if len(token) < _HEADER.size + MAC_BYTES:
-        raise TokenMalformed("this token is cut short", field="token", rule="must hold an envelope and a body")
-    return token
+def _mac(key: EdgeKey, signed: bytes, edge: Edge, form: Format) -> bytes:
+    return hmac.digest(key.key, signed + edge.name.encode(), "sha256")[: form.mac_bytes]

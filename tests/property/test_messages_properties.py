@@ -40,7 +40,7 @@ from shared.messages import (
     open_sealed,
     seal,
 )
-from shared.messages.sealing import MAX_TOKEN_LENGTH
+from shared.messages.spelling import MAX_TOKEN_LENGTH
 
 QUICK = settings(max_examples=150, deadline=None)
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -23,6 +23,7 @@ from shared.queue.settings import (
     UpstreamKeySettings,
     WatcherTarget,
 )
+from shared.settings import Range, Unit
 
 from .conductor import Terms
 
@@ -56,10 +57,13 @@ class ConductorSettings(
     scheduler_callers: Emails = Field(description="who may call /sweep")
     instant_max_eth: EtherText = Field(description="ETH; the most that one instant payout may carry")
     max_transfer_eth: EtherText = Field(description="ETH; the most that one order may carry")
-    accept_v1_tokens: Annotated[str, AfterValidator(_window)] | None = Field(
+    accept_v1_tokens: (
+        Annotated[str, AfterValidator(_window), Unit("from/until"), Range("two times with zone, at most 92 days apart")]
+        | None
+    ) = Field(
         default=None,
-        description="two times, from/until in ISO 8601: between them the predecessor's tokens of instant payouts are "
-        "accepted, if they were issued after the first, when it stopped paying; absent: never",
+        description="when the predecessor's tokens of instant payouts are accepted; nothing it issued before `from`, "
+        "when it stopped paying; to be taken out when upstream seals our tokens; absent: never",
     )
     changenow_key_alias: str = Field(
         default="primary", pattern="^[a-z0-9-]{1,40}$", description="name of the API key, stored with each order"

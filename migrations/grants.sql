@@ -11,6 +11,14 @@ REVOKE ALL ON ALL FUNCTIONS IN SCHEMA public FROM PUBLIC, gcpay_intake, gcpay_ba
 DO $$ BEGIN EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', current_database()); END $$;
 GRANT USAGE ON SCHEMA public TO gcpay_intake, gcpay_batcher, gcpay_conductor, gcpay_executor, gcpay_operator;
 
+-- The predecessor's payout reader: one view of what is completed, and no table.
+REVOKE ALL ON SCHEMA compat FROM PUBLIC, gcpay_compat_reader;
+REVOKE ALL ON ALL TABLES IN SCHEMA compat FROM PUBLIC, gcpay_compat_reader;
+REVOKE ALL ON SCHEMA public FROM gcpay_compat_reader;
+REVOKE ALL ON ALL TABLES IN SCHEMA public FROM gcpay_compat_reader;
+GRANT USAGE ON SCHEMA compat TO gcpay_compat_reader;
+GRANT SELECT ON compat.payout_accumulation TO gcpay_compat_reader;
+
 -- Every service: tells its story, keeps its books, leaves its messages.
 GRANT SELECT, INSERT ON history TO gcpay_intake, gcpay_batcher, gcpay_conductor, gcpay_executor;
 GRANT SELECT, INSERT ON posting TO gcpay_intake, gcpay_batcher, gcpay_conductor, gcpay_executor;

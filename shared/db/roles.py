@@ -17,9 +17,11 @@ BATCHER: Final = "gcpay_batcher"
 CONDUCTOR: Final = "gcpay_conductor"
 EXECUTOR: Final = "gcpay_executor"
 OPERATOR: Final = "gcpay_operator"
+COMPAT_READER: Final = "gcpay_compat_reader"
+"""The predecessor's payout reader: it names its table payout_accumulation, and finds the view of that name."""
 
 SERVICE_ROLES: Final = (INTAKE, BATCHER, CONDUCTOR, EXECUTOR)
-ALL_ROLES: Final = (OWNER, *SERVICE_ROLES, OPERATOR)
+ALL_ROLES: Final = (OWNER, *SERVICE_ROLES, OPERATOR, COMPAT_READER)
 
 GRANTS_FILE: Final = "grants.sql"
 
@@ -44,9 +46,11 @@ def apply_grants(conn: Connection, directory: Path) -> None:
 
 def _create(role: str, login: bool) -> str:
     # Roles belong to the whole server: another database's bootstrap may create the same one at the same moment.
+    path = f"ALTER ROLE {role} SET search_path = compat;" if role == COMPAT_READER else ""
     return f"""
         DO $$ BEGIN
             CREATE ROLE {role} {"LOGIN" if login else "NOLOGIN"};
+            {path}
         EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
         END $$
     """

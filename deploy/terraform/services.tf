@@ -9,10 +9,10 @@ locals {
       instances = { min = 1, max = 8 }
       database  = true
       sends_to  = []
-      secrets   = ["UPSTREAM_SIGNING_KEY"]
-      env = {
+      secrets   = concat(local.logging_in, ["UPSTREAM_SIGNING_KEY"])
+      env = merge(local.wallet, {
         TP_FLAT_FEE = var.tp_flat_fee
-      }
+      })
     }
     GCMicroBatchProcessor = {
       role      = "batcher"
@@ -20,13 +20,14 @@ locals {
       instances = { min = 0, max = 2 }
       database  = true
       sends_to  = ["gchostpay1-batch-queue", "microbatch-alert-queue"]
-      secrets   = concat(local.sealing, local.exchanging, ["ETHEREUM_RPC_URLS", "ALERT_WEBHOOK_URL"])
+      secrets = concat(local.logging_in, local.sealing, local.exchanging, [
+        "ETHEREUM_RPC_URLS", "ALERT_WEBHOOK_URL", "MICRO_BATCH_THRESHOLD_USD",
+      ])
       env = merge(local.tasks, local.chain, local.wallet, {
-        GCHOSTPAY1_URL            = local.urls.GCHostPay1
-        MICRO_BATCH_THRESHOLD_USD = var.micro_batch_threshold_usd
-        BATCH_FUNDING             = var.batch_funding
-        MAX_TRANSFER_ETH          = var.max_transfer_eth
-        CHECK_THRESHOLD_EVERY_S   = tostring(60 * var.check_threshold_every_min)
+        GCHOSTPAY1_URL          = local.urls.GCHostPay1
+        BATCH_FUNDING           = var.batch_funding
+        MAX_TRANSFER_ETH        = var.max_transfer_eth
+        CHECK_THRESHOLD_EVERY_S = tostring(60 * var.check_threshold_every_min)
       })
     }
     GCHostPay1 = {
@@ -38,9 +39,7 @@ locals {
         "gchostpay2-status-check-queue", "gchostpay3-payment-exec-queue", "gchostpay1-response-queue",
         "microbatch-response-queue",
       ]
-      secrets = concat(local.sealing, local.exchanging, [
-        "ETHEREUM_RPC_URLS", "TPS_HOSTPAY_SIGNING_KEY", "TPS_HOSTPAY_SIGNING_KEY_PREVIOUS",
-      ])
+      secrets = concat(local.logging_in, local.sealing, local.exchanging, ["ETHEREUM_RPC_URLS", "TPS_HOSTPAY_SIGNING_KEY"])
       env = merge(local.tasks, local.chain, local.wallet, {
         GCHOSTPAY1_URL   = local.urls.GCHostPay1
         GCHOSTPAY2_URL   = local.urls.GCHostPay2
@@ -69,7 +68,7 @@ locals {
       instances = { min = 0, max = 1 }
       database  = true
       sends_to  = ["gchostpay1-response-queue", "gchostpay3-retry-queue"]
-      secrets   = concat(local.sealing, ["ETHEREUM_RPC_URLS"])
+      secrets   = concat(local.logging_in, local.sealing, ["ETHEREUM_RPC_URLS", "HOST_WALLET_PRIVATE_KEY"])
       env = merge(local.tasks, local.chain, local.wallet, {
         GCHOSTPAY1_URL              = local.urls.GCHostPay1
         GCHOSTPAY3_URL              = local.urls.GCHostPay3
@@ -82,14 +81,16 @@ locals {
     }
   }
 
-  # Settings that no service is given, though it reads them.
-  left_out = {
+  # The version before the latest of a rotated secret is its _PREVIOUS: it opens and never seals.
+  sealing    = ["SUCCESS_URL_SIGNING_KEY"]
+  exchanging = ["CHANGENOW_API_KEY"]
+  logging_in = ["DATABASE_PASSWORD_SECRET"]
+
+  # Secrets that never get a version: a service asks for every secret that it knows, and learns that there is none.
+  kept_empty = {
     HOST_WALLET_PRIVATE_KEY  = "the wallet's key is in Cloud KMS"
     DATABASE_PASSWORD_SECRET = "the database knows the services by their identities"
   }
-
-  sealing    = ["SUCCESS_URL_SIGNING_KEY", "SUCCESS_URL_SIGNING_KEY_PREVIOUS"]
-  exchanging = ["CHANGENOW_API_KEY", "CHANGENOW_API_KEY_PREVIOUS"]
 
   tasks = {
     CLOUD_TASKS_PROJECT_ID = var.project_id

@@ -90,11 +90,6 @@ variable "tp_flat_fee" {
   type        = string
 }
 
-variable "micro_batch_threshold_usd" {
-  description = "USD; a batch is formed when the pending total reaches it."
-  type        = string
-}
-
 variable "batch_funding" {
   description = "received: order the ETH that came with the payments; quoted: order their USD at the quote."
   type        = string

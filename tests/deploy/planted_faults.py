@@ -1,4 +1,4 @@
-"""Faults that are planted into a copy of deploy/terraform: the kind that must see it, file, change, and what is said."""
+"""Faults that are planted into a copy of deploy/terraform: which kind sees it, file, change, what is said."""
 
 from __future__ import annotations
 
@@ -38,13 +38,19 @@ PLANTED: Final[list[tuple[str, str, tuple[str, str], str]]] = [
         "settings",
         "services.tf",
         ('"ETHEREUM_RPC_URLS", "ALERT_WEBHOOK_URL"', '"ALERT_WEBHOOK_URL"'),
-        "the secret ETHEREUM_RPC_URLS",
+        "asks for the secret ETHEREUM_RPC_URLS and may not",
+    ),
+    (
+        "settings",
+        "services.tf",
+        ('"ETHEREUM_RPC_URLS", "ALERT_WEBHOOK_URL"', '"ALERT_WEBHOOK_URL"'),
+        "ETHEREUM_RPC_URLS has no default and is not given",
     ),
     (
         "settings",
         "services.tf",
         ('["UPSTREAM_SIGNING_KEY"]', '["UPSTREAM_SIGNING_KEY", "CHANGENOW_API_KEY"]'),
-        "may read the secret",
+        "may read the secret CHANGENOW_API_KEY and does not ask",
     ),
     ("settings", "services.tf", ("TP_FLAT_FEE = var.tp_flat_fee", 'TP_FLAT_FEE = ""'), "TP_FLAT_FEE is blank"),
     (
@@ -53,7 +59,18 @@ PLANTED: Final[list[tuple[str, str, tuple[str, str], str]]] = [
         ("TP_FLAT_FEE = var.tp_flat_fee", 'TP_FLAT_FEE = "1"\nBUILD_ID = "1"'),
         "BUILD_ID is mounted, and",
     ),
-    ("settings", "services.tf", ("MAX_DAILY_ETH ", 'ETHEREUM_RPC_URLS = "x"\nMAX_DAILY_ETH '), "comes from two places"),
+    (
+        "settings",
+        "services.tf",
+        ("MAX_DAILY_ETH ", 'ETHEREUM_RPC_URLS = "x"\nMAX_DAILY_ETH '),
+        "may read the secret ETHEREUM_RPC_URLS and does not ask",
+    ),
+    (
+        "settings",
+        "services.tf",
+        ('HOST_WALLET_PRIVATE_KEY  = "the', 'CHANGENOW_API_KEY = "the'),
+        "has no default and is kept empty",
+    ),
     ("queues", "queues.tf", ("gchostpay3-retry-queue        = {", "gchostpay3-retries = {"), "gchostpay3-retry-queue"),
     ("queues", "services.tf", ('sends_to  = ["gchostpay1-response-queue"]', "sends_to  = []"), "gcpay-watcher"),
     ("queues", "services.tf", ("sends_to  = []", 'sends_to  = ["microbatch-alert-queue"]'), "and no edge says so"),

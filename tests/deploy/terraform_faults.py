@@ -10,24 +10,19 @@ from typing import Any
 from shared.alerts.kinds import RUNBOOK_FILE
 from shared.chain.kms.client import HSM_LEVELS
 from shared.db.heartbeat import SWEEP_EVERY
+from shared.http.roles import SERVICE_OF_ROLE
+from shared.http.settings import settings_class_of
 from shared.messages import ALL_EDGES
 from shared.ops.settings_table import SERVICES, settings_of
 from shared.queue.cloud_tasks import DISPATCH_DEADLINE
+from shared.settings import names_of
+from shared.settings.source import names_to_ask
 from shared.telemetry import EVENTS
 
 from .declared import Declared
 from .provider_schema import SCHEMA
 from .terraform_files import ROOT
 
-SERVICE_OF = {
-    "intake": "GCAccumulator",
-    "batcher": "GCMicroBatchProcessor",
-    "conductor": "GCHostPay1",
-    "watcher": "GCHostPay2",
-    "executor": "GCHostPay3",
-}
-# Looked at before the settings classes are: which project's secrets the settings come from.
-READ_BEFORE_SETTINGS = {"SECRETS_PROJECT_ID"}
 # Baked into the image with the code that it names.
 IN_THE_IMAGE = {"BUILD_ID"}
 EXCHANGE_CALLS_PER_MINUTE = 1_800
@@ -84,22 +79,22 @@ def _names_in(where: str, body: dict[str, Any], known: dict[str, Any]) -> Iterat
 
 def settings(declared: Declared) -> Iterator[str]:
     """Each setting of each service is mounted, a secret that it may read, or has a default; and nothing else is."""
-    left_out = declared.local("left_out")
     for service in SERVICES:
-        known = {each.name: each for each in settings_of(service)}
+        kind = settings_class_of(service)
+        names = names_of(kind)
         mounted, secrets = declared.environment(service), declared.secrets_of(service)
-        for name, setting in known.items():
-            given = (name in mounted) + (name in secrets) + (name in left_out)
-            if given > 1:
-                yield f"{service}: {name} comes from two places"
-            elif setting.secret and given == 0:
-                yield f"{service}: the secret {name} is neither given nor said to be left out"
-            elif setting.default is None and (given == 0 or name in left_out):
-                yield f"{service}: {name} has no default and is not given"
-        for name in sorted(set(mounted) - set(known) - READ_BEFORE_SETTINGS):
+        asked = set(names_to_ask(kind, names, mounted))
+        for name in sorted(asked - secrets):
+            yield f"{service} asks for the secret {name} and may not read it"
+        for name in sorted(secrets - asked):
+            yield f"{service} may read the secret {name} and does not ask for it"
+        for setting in settings_of(service):
+            if setting.default is None and setting.name not in set(mounted) | secrets:
+                yield f"{service}: {setting.name} has no default and is not given"
+            if setting.default is None and setting.name in declared.local("kept_empty"):
+                yield f"{service}: {setting.name} has no default and is kept empty"
+        for name in sorted(set(mounted) - set(names.values())):
             yield f"{service}: {name} is mounted and not read"
-        for name in sorted(name for name in secrets if name not in known or not known[name].secret):
-            yield f"{service} may read the secret {name} and has no such secret setting"
         for name in sorted(name for name, value in mounted.items() if not value or value != value.strip()):
             yield f"{service}: {name} is blank or has blanks around it"
         for name in sorted(IN_THE_IMAGE & set(mounted)):
@@ -140,7 +135,7 @@ def retry_windows(declared: Declared) -> Iterator[str]:
 
 def callers(declared: Declared) -> Iterator[str]:
     """Who may reach a service is who it would let in: the producers of its edges, the scheduler, operators."""
-    wanted = {(SERVICE_OF[edge.consumer], who) for edge in ALL_EDGES for who in _members(declared, edge.producer)}
+    wanted = {(SERVICE_OF_ROLE[edge.consumer], who) for edge in ALL_EDGES for who in _members(declared, edge.producer)}
     wanted |= {(service, who) for service, who in _without_an_edge(declared)}
     wanted |= {(service, f"user:{email}") for service in SERVICES for email in declared.variable("operators")}
     lower = {service.lower(): service for service in SERVICES}

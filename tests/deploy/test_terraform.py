@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from shared.http.roles import SERVICE_OF_ROLE
 from shared.http.settings import settings_class_of
 from shared.ops.settings_table import SERVICES, settings_of
 from shared.sandbox.chain import HOST_WALLET
@@ -27,8 +28,15 @@ SECRETS = {
     "UPSTREAM_SIGNING_KEY": "27be60f8d1c3a594e8f7b6025d9c1e3a",
     "CHANGENOW_API_KEY": "b8d13f5264a7c9e0f1d2b3854e6a7c90",
     "ETHEREUM_RPC_URLS": "https://one.example/key,https://two.example/key",
+    "MICRO_BATCH_THRESHOLD_USD": "20",
     "ALERT_WEBHOOK_URL": "https://hooks.example/T000/B000",
 }
+
+
+def as_it_starts(service: str) -> tuple[dict[str, str], dict[str, str]]:
+    """What is mounted, and the secrets as Secret Manager would give them; it is not asked here."""
+    mounted = {name: value for name, value in declared().environment(service).items() if name != "SECRETS_PROJECT_ID"}
+    return mounted, {name: text for name, text in SECRETS.items() if name in declared().secrets_of(service)}
 
 
 @pytest.mark.parametrize("kind", faults.ALL_KINDS, ids=lambda kind: kind.__name__)
@@ -50,16 +58,14 @@ def test_an_open_intake_opens_intake_alone() -> None:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_service_starts_with_exactly_what_is_mounted_and_the_secrets_it_may_read(service: str) -> None:
-    mounted = declared().environment(service)
-    secrets = {name: text for name, text in SECRETS.items() if name in declared().secrets_of(service)}
+    mounted, secrets = as_it_starts(service)
     settings = load_settings(settings_class_of(service), mounted | secrets)
     assert settings.service_url == mounted["SERVICE_URL"]
 
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_without_any_one_of_them_it_does_not_start(service: str, capsys: pytest.CaptureFixture[str]) -> None:
-    mounted = declared().environment(service)
-    secrets = {name: text for name, text in SECRETS.items() if name in declared().secrets_of(service)}
+    mounted, secrets = as_it_starts(service)
     needed = {each.name for each in settings_of(service) if each.default is None}
     assert needed <= set(mounted) | set(secrets)
     for name in sorted(needed):
@@ -72,10 +78,11 @@ def test_without_any_one_of_them_it_does_not_start(service: str, capsys: pytest.
 def test_no_private_key_is_given_to_anything() -> None:
     text = "".join(path.read_text(encoding="utf-8") for path in FOLDER.iterdir())
     assert HOST_WALLET.private_key.removeprefix("0x") not in text
+    assert not [each for each in declared().everything() if each.block.kind == "google_secret_manager_secret_version"]
     for service in SERVICES:
-        assert "HOST_WALLET_PRIVATE_KEY" not in declared().environment(service) | dict.fromkeys(
-            declared().secrets_of(service)
-        )
+        assert "HOST_WALLET_PRIVATE_KEY" not in declared().environment(service)
+        assert ("HOST_WALLET_PRIVATE_KEY" in declared().secrets_of(service)) == (service == "GCHostPay3")
+    assert "HOST_WALLET_PRIVATE_KEY" in declared().local("kept_empty")
 
 
 def test_the_database_is_of_the_version_that_the_tests_run_on() -> None:
@@ -92,7 +99,7 @@ def test_every_service_is_there_once_with_one_image_and_its_own_command() -> Non
         (container,) = each.body["template"][0]["containers"]
         assert container["image"] == declared().variable("image")
         assert container["args"][-1] == f"{each.key}.app:create_app()"
-    assert [declared().local("services")[name]["role"] for name in SERVICES] == list(faults.SERVICE_OF)
+    assert [declared().local("services")[name]["role"] for name in SERVICES] == list(SERVICE_OF_ROLE)
     assert declared().local("service_names") == list(SERVICES)
 
 

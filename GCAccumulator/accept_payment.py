@@ -29,11 +29,12 @@ SERVICE: Final = "GCAccumulator"
 
 @dataclass(frozen=True, slots=True)
 class IntakeTerms:
-    """The settings that decide, as typed values."""
+    """The settings that decide, as typed values. `no_clients`: addresses of ours, in their EIP-55 spelling."""
 
     fee_rate: Percent
     outcome_currency: str
     max_payment: Usd
+    no_clients: frozenset[str]
     limits: Limits
 
 

@@ -65,7 +65,12 @@ def routes_of(
     """The intake's one route. `watch` looks at the scheduler after a payment is recorded."""
 
     def on_payment(incoming: Incoming) -> Answer:
-        body = read_webhook_body(incoming.body, outcome_currency=terms.outcome_currency, most=terms.max_payment)
+        body = read_webhook_body(
+            incoming.body,
+            outcome_currency=terms.outcome_currency,
+            most=terms.max_payment,
+            no_clients=terms.no_clients,
+        )
         recorded = accept_payment(database, body, terms, incoming.now, incoming.trace)
         if watch is not None:
             watch.look(incoming.now)

@@ -7,6 +7,7 @@ from typing import Annotated, Self
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
+from shared.chain.settings import AddressSetting
 from shared.db.settings import DatabaseSettings
 from shared.http import Emails, ServiceSettings
 from shared.http.amounts import PercentText, UsdText
@@ -31,6 +32,9 @@ class IntakeSettings(ServiceSettings, DatabaseSettings):
     outcome_currency: str = Field(
         default="eth", pattern="^[a-z0-9]{2,20}$", description="what arrived when the webhook does not say"
     )
+    host_wallet_eth_address: AddressSetting = Field(description="our wallet; no client's wallet may be it")
+    host_wallet_usdt_address: AddressSetting = Field(description="our wallet; no client's wallet may be it")
+    usdt_contract_address: AddressSetting = Field(description="the token's contract; no client's wallet may be it")
     max_payment_usd: UsdText = Field(default="1000", description="USD; a larger payment is refused as a slip")
 
     @model_validator(mode="after")
@@ -46,5 +50,8 @@ class IntakeSettings(ServiceSettings, DatabaseSettings):
             fee_rate=Percent.parse(self.tp_flat_fee),
             outcome_currency=self.outcome_currency,
             max_payment=Usd.parse(self.max_payment_usd),
+            no_clients=frozenset(
+                (self.host_wallet_eth_address, self.host_wallet_usdt_address, self.usdt_contract_address)
+            ),
             limits=Limits(self.time_scale),
         )

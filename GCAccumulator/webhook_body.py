@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, NoReturn
 
-from shared.chain.address import ZERO_ADDRESS, to_checksum
+from shared.chain.address import ZERO_ADDRESS, same_address, to_checksum
 from shared.http import JsonNumber
 from shared.lifecycle import Refused
 from shared.money import Ether, MoneyError, Usd
@@ -81,8 +81,11 @@ class WebhookBody:
         )
 
 
-def read_webhook_body(body: Mapping[str, JsonValue], *, outcome_currency: str, most: Usd) -> WebhookBody:
-    """The body as typed values. `outcome_currency` is what an outcome is in when the body does not say.
+def read_webhook_body(
+    body: Mapping[str, JsonValue], *, outcome_currency: str, most: Usd, no_clients: Collection[str] = ()
+) -> WebhookBody:
+    """The body as typed values. `outcome_currency` is what an outcome is in when the body does not say; `no_clients`
+    are addresses in EIP-55 spelling that cannot be a client's: our wallets, and the token's contract.
 
     Raises BadField for the first field that breaks a rule. Unknown fields are ignored: upstreams add some.
     """
@@ -92,7 +95,7 @@ def read_webhook_body(body: Mapping[str, JsonValue], *, outcome_currency: str, m
     return WebhookBody(
         user_id=_integer(body, "user_id", least=1),
         client_id=str(_integer(body, "client_id", least=-_INT64)),
-        wallet_address=_wallet(body, network),
+        wallet_address=_wallet(body, network, no_clients),
         payout_currency=_word(body, "payout_currency"),
         payout_network=network,
         amount=_usd(amount_text, most),
@@ -197,8 +200,10 @@ def _outcome_currency(body: Mapping[str, JsonValue], otherwise: str) -> str:
     return otherwise if body.get(field) in (None, "") else _word(body, field)
 
 
-def _wallet(body: Mapping[str, JsonValue], network: str) -> str:
+def _wallet(body: Mapping[str, JsonValue], network: str, no_clients: Collection[str]) -> str:
     wallet = _plain_text(body, "wallet_address", 200)
+    if any(same_address(wallet, address) for address in no_clients):
+        raise BadField("wallet_address", "must be a client's: it is a wallet of the platform, or the USDT contract")
     if network not in _EVM_NETWORKS:
         return wallet
     if wallet == ZERO_ADDRESS:

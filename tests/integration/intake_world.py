@@ -18,11 +18,14 @@ from shared.http import create_service
 from shared.http.identity import IdentityVerifier
 from shared.lifecycle import Limits
 from shared.money import Percent, Usd
+from shared.sandbox.chain.accounts import HOST_WALLET
 from tests.unit.http_world import AUDIENCE, ISSUER, KnownKeys, bearer, issuer_key, settings
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 UPSTREAM = "upstream@project.example"
 SIGNING_KEY = "the secret that the webhook signs with"
+OUR_WALLET = HOST_WALLET.address
+USDT_CONTRACT = "0xdAC17F958D2ee523a2206206994597C13D831ec7"
 
 # As an upstream sends them: the numbers are JSON numbers or texts, as it pleases.
 FIFTY = (
@@ -73,7 +76,11 @@ class IntakeWorld:
     @classmethod
     def of(cls, owner: Database, role: Database, *, fee: str = "0", max_usd: str = "1000") -> IntakeWorld:
         terms = IntakeTerms(
-            fee_rate=Percent.parse(fee), outcome_currency="eth", max_payment=Usd.parse(max_usd), limits=Limits()
+            fee_rate=Percent.parse(fee),
+            outcome_currency="eth",
+            max_payment=Usd.parse(max_usd),
+            no_clients=frozenset((OUR_WALLET, USDT_CONTRACT)),
+            limits=Limits(),
         )
         app = create_service(
             settings(),

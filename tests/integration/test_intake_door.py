@@ -18,7 +18,17 @@ from shared.db.roles import INTAKE
 from shared.http.signature import sign_body
 from shared.settings import load_settings
 from tests.conftest import Postgres
-from tests.integration.intake_world import FIFTY, NOW, SIGNING_KEY, THIRTY, IntakeWorld, Raw, changed
+from tests.integration.intake_world import (
+    FIFTY,
+    NOW,
+    OUR_WALLET,
+    SIGNING_KEY,
+    THIRTY,
+    USDT_CONTRACT,
+    IntakeWorld,
+    Raw,
+    changed,
+)
 from tests.unit.http_world import bearer
 
 DatabaseAs = Callable[[str], Database]
@@ -28,6 +38,9 @@ ENVIRONMENT = {
     "UPSTREAM_CALLERS": "upstream@project.example",
     "UPSTREAM_SIGNING_KEY": SIGNING_KEY,
     "TP_FLAT_FEE": "15",
+    "HOST_WALLET_ETH_ADDRESS": OUR_WALLET,
+    "HOST_WALLET_USDT_ADDRESS": OUR_WALLET,
+    "USDT_CONTRACT_ADDRESS": USDT_CONTRACT,
     "DATABASE_HOST": "127.0.0.1",
     "DATABASE_NAME_SECRET": "nothing",
     "DATABASE_USER_SECRET": INTAKE,
@@ -183,6 +196,9 @@ def test_an_application_whose_database_is_away_says_so_and_answers_503(postgres:
         ("MAX_PAYMENT_USD", "0"),
         ("UPSTREAM_SIGNING_KEY", "short"),
         ("UPSTREAM_CALLERS", ""),
+        ("HOST_WALLET_ETH_ADDRESS", None),
+        ("HOST_WALLET_USDT_ADDRESS", OUR_WALLET[:-1]),
+        ("USDT_CONTRACT_ADDRESS", "0x" + "0" * 40),
         ("DATABASE_HOST", ""),
     ],
 )

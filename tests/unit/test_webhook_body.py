@@ -262,3 +262,13 @@ def test_any_json_in_any_field_is_read_or_refused_by_name_and_never_crashes(fiel
         return
     named = refused(body)
     assert named in (None, field, "wallet_address")  # another network makes another rule for the wallet
+
+
+def test_an_address_of_ours_is_no_clients_in_any_spelling_on_any_network() -> None:
+    ours = "0x57f31ad4b64095347F87eDB1675566DAfF5EC886"
+    for network in ("eth", "base", "btc"):
+        for spelling in (ours, ours.lower(), "0x" + ours[2:].upper()):
+            body = FULL | {"wallet_address": spelling, "payout_network": network}
+            with pytest.raises(BadField, match="must be a client's") as refusal:
+                read_webhook_body(body, outcome_currency="eth", most=Usd.parse("1000"), no_clients={ours})
+            assert refusal.value.field == "wallet_address"

@@ -60,8 +60,13 @@ class World:
         return {
             "ETHEREUM_RPC_URLS": ",".join(urls),
             "CHAIN_ID": str(CHAIN_ID),
-            "USDT_CONTRACT_ADDRESS": self.usdt_address,
             "PRICE_FEED_ADDRESS": self.feed_address,
+        } | self.wallets()
+
+    def wallets(self) -> dict[str, str]:
+        """Our addresses, and the token's: what no client's wallet may be."""
+        return {
+            "USDT_CONTRACT_ADDRESS": self.usdt_address,
             "HOST_WALLET_ETH_ADDRESS": HOST_WALLET.address,
             "HOST_WALLET_USDT_ADDRESS": HOST_WALLET.address,
         }
@@ -105,11 +110,11 @@ class World:
         limits = {"MAX_TRANSFER_ETH": options.max_transfer.decimal_text()}
         match name:
             case "GCAccumulator":
-                return self.database(roles.INTAKE) | {
+                return self.database(roles.INTAKE) | self.wallets() | {
                     "SERVICE_IDENTITY": who.intake,
                     "TP_FLAT_FEE": options.fee_percent,
                     "TP_FLAT_FEE_MAX": "100",
-                }
+                }  # fmt: skip
             case "GCMicroBatchProcessor":
                 outside = self.tasks() | self.chain() | self.exchange()
                 return self.database(roles.BATCHER) | outside | limits | {

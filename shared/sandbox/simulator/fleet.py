@@ -73,7 +73,7 @@ SWEPT: Final = ("batcher", "conductor", "executor")
 
 _LIMITS: Final = Limits()
 _MOST: Final = Ether.parse("1")
-INTAKE_TERMS: Final = IntakeTerms(Percent.parse("15"), "eth", Usd.parse("1000"), _LIMITS)
+INTAKE_TERMS: Final = IntakeTerms(Percent.parse("15"), "eth", Usd.parse("1000"), frozenset((WALLET, USDT)), _LIMITS)
 BATCHER_TERMS: Final = BatcherTerms(
     threshold=Usd.parse("60"),
     funding="received",

@@ -38,7 +38,6 @@ NOT_COVERED_YET: Final = {
 PARTLY: Final = {
     "I-11": "While the exchange is away the scheduler is told 503; people are told when payments wait for a week.",
     "I-16": "A wallet that is short is found by `gcpay books check`, which somebody must run.",
-    "I-19": "Our own wallet, or the token's contract, is taken as a client's wallet: the intake knows neither.",
     "I-22": "Code and schema are compared by tests and by failing statements; no service compares them at its start.",
     "I-26": "A service that misses a setting does not start; that its deployment is stopped comes with the deployment.",
     "I-27": "Every route and every edge is gone through; which lines that are is not measured.",

@@ -13,7 +13,7 @@ from shared.db.roles import BATCHER, CONDUCTOR, EXECUTOR, INTAKE
 from shared.money import Usd
 from tests.conftest import Postgres
 from tests.integration.batcher_world import BatcherWorld
-from tests.integration.intake_world import FIFTY, WITHOUT_GATEWAY, IntakeWorld, changed
+from tests.integration.intake_world import FIFTY, OUR_WALLET, USDT_CONTRACT, WITHOUT_GATEWAY, IntakeWorld, changed
 from tests.migration.test_queries_prepare import QUERIES
 
 from .environment import SERVICES
@@ -292,6 +292,10 @@ WALLETS = {
     "a letter that looks alike": "0x2915767890А6FbF031DCe70E1b80D987Dc3a2922",
     "no 0x": "2915767890A6FbF031DCe70E1b80D987Dc3a2922",
     "a name": "vitalik.eth",
+    "our own wallet": OUR_WALLET,
+    "our own wallet in lower case": OUR_WALLET.lower(),
+    "the contract of the token": USDT_CONTRACT,
+    "the contract of the token in lower case": USDT_CONTRACT.lower(),
 }
 
 

@@ -1,7 +1,8 @@
 """Double-entry books in integers: where every wei and every USDT unit stands, posted with the fact that moved it.
 
-Shapes:   `Account`, `Entry`, `Posting` (`Posting.of(event, subject, (account, amount), ...)`), `UnbalancedPosting`.
-Facts:    `opening_balance`, `payment_received`, `gateway_settled`, `batch_ordered`, `batch_released`,
+Shapes:   `Account`, `Amount`, `Entry`, `Posting` (`Posting.of(event, subject, (account, amount), ...)`),
+          `UnbalancedPosting`.
+Facts:    `opening_balance`, `treasury_added`, `payment_received`, `gateway_settled`, `batch_ordered`, `batch_released`,
           `transfer_settled`, `transfer_gas_spent`, `usdt_arrived`, `usdt_distributed`, `instant_finished`,
           `refund_returned`, `clients_paid`, `discrepancy_booked`: pure, each returns a `Posting`;
           `postings` has the table.
@@ -9,7 +10,7 @@ Ledger:   `post(conn, posting, now, trace)`, `totals(conn)` -> `Balances`, `chec
           `PostingContradicted`.
 """
 
-from shared.books.accounts import Account, Entry, Posting, UnbalancedPosting
+from shared.books.accounts import Account, Amount, Entry, Posting, UnbalancedPosting
 from shared.books.ledger import Balances, PostingContradicted, Report, check, post, totals
 from shared.books.postings import (
     batch_ordered,
@@ -23,12 +24,14 @@ from shared.books.postings import (
     refund_returned,
     transfer_gas_spent,
     transfer_settled,
+    treasury_added,
     usdt_arrived,
     usdt_distributed,
 )
 
 __all__ = [
     "Account",
+    "Amount",
     "Balances",
     "Entry",
     "Posting",
@@ -49,6 +52,7 @@ __all__ = [
     "totals",
     "transfer_gas_spent",
     "transfer_settled",
+    "treasury_added",
     "usdt_arrived",
     "usdt_distributed",
 ]

@@ -3,6 +3,7 @@
 | Fact (event)       | Posted by | Entries (+ debit, - credit)                                               |
 |--------------------|-----------|---------------------------------------------------------------------------|
 | opening_balance    | operator  | ETH and USDT: wallet + / treasury -                                       |
+| treasury_added     | operator  | either asset: wallet + / treasury -                                       |
 | payment_received   | intake    | ETH: gateway_receivable + / clients_pending - / platform_fee -            |
 | gateway_settled    | operator  | ETH: wallet + / gateway_receivable -                                      |
 | batch_ordered      | batcher   | ETH: clients_pending, dust, treasury: see below                           |
@@ -41,6 +42,11 @@ def opening_balance(wallet_address: str, ether: Ether, tether: Tether) -> Postin
         (Account.WALLET, tether),
         (Account.TREASURY, -tether),
     )
+
+
+def treasury_added(reference: str, added: Amount) -> Posting:
+    """The platform put its own money into the wallet; `reference` is its transaction hash."""
+    return Posting.of("treasury_added", reference, (Account.WALLET, added), (Account.TREASURY, -added))
 
 
 def payment_received(payment_ref: str, gross: Ether, fee: Ether, net: Ether) -> Posting:

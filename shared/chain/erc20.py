@@ -4,6 +4,7 @@ USDT's `transfer` returns nothing and may take a fee, so neither return values n
 Transfer log of what really reached the wallet does.
 """
 
+from collections.abc import Iterator
 from typing import Final
 
 from shared.chain.address import same_address, to_checksum
@@ -30,19 +31,30 @@ def one_word(answer: bytes) -> int:
 
 def transfers_to(sighting: Sighting, token: str, to: str) -> list[TokenTransfer]:
     """The token's Transfer logs to the address, in log order. Zero amounts and foreign contracts are left out."""
+    return [moved for moved in _transfers(sighting, token) if same_address(moved.to, to)]
+
+
+def transfers_from(sighting: Sighting, token: str, sender: str) -> list[TokenTransfer]:
+    """The same for what left the address; what it sent to itself moved nothing and is left out."""
     return [
-        TokenTransfer(
-            tx_hash=sighting.tx_hash,
-            log_index=log.index,
-            block_number=sighting.block_number,
-            block_hash=sighting.block_hash,
-            sender=_address_in(log.topics[1]),
-            to=_address_in(log.topics[2]),
-            units=int.from_bytes(log.content, "big"),
-        )
-        for log in sorted(sighting.logs, key=lambda log: log.index)
-        if _is_transfer(log) and same_address(log.address, token) and same_address(_address_in(log.topics[2]), to)
+        moved
+        for moved in _transfers(sighting, token)
+        if same_address(moved.sender, sender) and not same_address(moved.to, sender)
     ]
+
+
+def _transfers(sighting: Sighting, token: str) -> Iterator[TokenTransfer]:
+    for log in sorted(sighting.logs, key=lambda log: log.index):
+        if _is_transfer(log) and same_address(log.address, token):
+            yield TokenTransfer(
+                tx_hash=sighting.tx_hash,
+                log_index=log.index,
+                block_number=sighting.block_number,
+                block_hash=sighting.block_hash,
+                sender=_address_in(log.topics[1]),
+                to=_address_in(log.topics[2]),
+                units=int.from_bytes(log.content, "big"),
+            )
 
 
 def _is_transfer(log: Log) -> bool:

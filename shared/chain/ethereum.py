@@ -12,9 +12,9 @@ from shared.chain import price_feed
 from shared.chain.address import keccak, same_address, to_checksum
 from shared.chain.answers import classify
 from shared.chain.consumer import ConsumerSearch
-from shared.chain.erc20 import balance_of, one_word, transfers_to
+from shared.chain.erc20 import balance_of, one_word, transfers_from, transfers_to
 from shared.chain.fees import suggest_fees
-from shared.chain.finality import agreed_tip, final_sighting
+from shared.chain.finality import Sighting, agreed_tip, final_sighting
 from shared.chain.port import (
     AnswerKind,
     Arrivals,
@@ -134,20 +134,17 @@ class EthereumChain:
         return self._consumers.find(account, nonce, hashes, first_block, self.agreed_finalized())
 
     def usdt_arrivals(self, tx_hash: str, token: str, to: str) -> Arrivals:
-        seen = final_sighting(self._quorum, tx_hash, self.agreed_finalized())
-        if isinstance(seen, NotFound | NotFinalYet):
-            return seen
-        if seen.value.status != 1:
-            return Reverted(seen.value.block_number, seen.value.block_hash)
-        return transfers_to(seen.value, token, to)
+        seen = self._final_success(tx_hash)
+        return transfers_to(seen, token, to) if isinstance(seen, Sighting) else seen
+
+    def usdt_spent(self, tx_hash: str, token: str, sender: str) -> Arrivals:
+        seen = self._final_success(tx_hash)
+        return transfers_from(seen, token, sender) if isinstance(seen, Sighting) else seen
 
     def ether_received(self, tx_hash: str, to: str) -> EtherArrival:
-        seen = final_sighting(self._quorum, tx_hash, self.agreed_finalized())
-        if isinstance(seen, NotFound | NotFinalYet):
-            return seen
-        transfer = seen.value
-        if transfer.status != 1:
-            return Reverted(transfer.block_number, transfer.block_hash)
+        transfer = self._final_success(tx_hash)
+        if not isinstance(transfer, Sighting):
+            return transfer
         if transfer.to is None or not same_address(transfer.to, to):
             return NotThisTransfer("it pays another address, or pays through a contract")
         if transfer.value_wei == 0:
@@ -160,6 +157,14 @@ class EthereumChain:
             to=to_checksum(transfer.to),
             value_wei=transfer.value_wei,
         )
+
+    def _final_success(self, tx_hash: str) -> Sighting | NotFound | NotFinalYet | Reverted:
+        seen = final_sighting(self._quorum, tx_hash, self.agreed_finalized())
+        if isinstance(seen, NotFound | NotFinalYet):
+            return seen
+        if seen.value.status != 1:
+            return Reverted(seen.value.block_number, seen.value.block_hash)
+        return seen.value
 
     def fees(self, ceiling_wei: int) -> Fees:
         histories = self._quorum.ask("fee history", lambda asked: asked.fee_history(_FEE_BLOCKS)).values()

@@ -283,6 +283,9 @@ class Chain(Protocol):
     def usdt_arrivals(self, tx_hash: str, token: str, to: str) -> Arrivals:
         """The token's transfers to the address in this transaction; an empty list when there are none."""
 
+    def usdt_spent(self, tx_hash: str, token: str, sender: str) -> Arrivals:
+        """The token's transfers from the address to others in this transaction; an empty list when there are none."""
+
     def ether_received(self, tx_hash: str, to: str) -> EtherArrival:
         """The ETH that this transaction itself carried to the address."""
 

@@ -8,6 +8,7 @@ from types import TracebackType
 import click
 
 from shared.lifecycle.reactions import Broken, Reaction, Refused
+from shared.ops.cli_books import books
 from shared.ops.cli_operate import VERBS
 from shared.ops.cli_report import VERBS as REPORT_VERBS
 from shared.ops.cli_sandbox import VERBS as SANDBOX_VERBS
@@ -40,6 +41,7 @@ _EXAMPLES = [
     ("gcpay explain 4479119533", "where is the money of this payment?"),
     ("gcpay release BATCH --by me --reason why", "what would it change? --yes does it"),
     ("gcpay books check", "do the books balance?"),
+    ("gcpay books gateway TX --by me --reason payout", "the gateway's ETH is in the wallet: book it"),
     ("gcpay verify-proof ID --node URL", "did this transfer really end as it is written?"),
     ("gcpay recover-account --dry-run --by me --reason drill", "what would a recovery of the frozen wallet do?"),
 ]
@@ -87,31 +89,6 @@ def config(service: str | None, as_json: bool) -> None:
     from shared.ops.settings_table import show_settings
 
     show_settings(service, as_json=as_json)
-
-
-@gcpay.group(invoke_without_command=True)
-@click.option("--json", "as_json", is_flag=True, help="Only JSON on standard output.")
-@click.pass_context
-def books(ctx: click.Context, as_json: bool) -> None:
-    """Show what stands in every account, per asset.
-
-    Whose: the fleet that the environment names (DATABASE_HOST or CLOUD_SQL_CONNECTION_NAME, and what belongs to
-    it), else the sandbox that gcpay up runs here.
-    """
-    ctx.obj = as_json
-    if ctx.invoked_subcommand is None:
-        from shared.ops.books_report import show_totals
-
-        show_totals(ROOT, as_json=as_json)
-
-
-@books.command("check")
-@click.pass_obj
-def books_check(as_json: bool) -> None:
-    """Does every asset sum to zero, and does the wallet on chain hold what the books say?"""
-    from shared.ops.books_report import check_books
-
-    sys.exit(check_books(ROOT, as_json=as_json))
 
 
 @gcpay.command("verify-proof")
@@ -169,7 +146,7 @@ def recover_account(
     )
 
 
-for each in (*SANDBOX_VERBS, *VERBS, *REPORT_VERBS):
+for each in (*SANDBOX_VERBS, *VERBS, *REPORT_VERBS, books):
     gcpay.add_command(each)
 
 

@@ -230,6 +230,12 @@ class FakeChain:
         mine = [one for one in self.token_transfers if one.tx_hash == tx_hash and same_address(one.to, to)]
         return mine or NotFound()
 
+    def usdt_spent(self, tx_hash: str, token: str, sender: str) -> Arrivals:
+        self._read("token transfers")
+        del token
+        mine = [one for one in self.token_transfers if one.tx_hash == tx_hash and same_address(one.sender, sender)]
+        return mine or NotFound()
+
     def ether_received(self, tx_hash: str, to: str) -> EtherArrival:
         found = self._find(tx_hash)
         if found is None:

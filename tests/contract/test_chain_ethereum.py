@@ -324,6 +324,9 @@ def test_an_arrival_is_credited_as_the_log_says_once_it_is_final(world: World) -
     assert [(one.sender, one.to, one.units) for one in arrived] == [
         (EXCHANGE_WALLET.address, HOST_WALLET.address, 97_000_000)
     ]
+    assert world.chain.usdt_spent(*where) == [], "it came in, and went nowhere"
+    spent = world.chain.usdt_spent(payout, world.contracts.usdt_address, EXCHANGE_WALLET.address)
+    assert spent == arrived, "what came to us is what left the other wallet"
     finalized = world.chain.agreed_finalized()
     held = world.chain.usdt_balance(HOST_WALLET.address, finalized, world.contracts.usdt_address)
     assert held == Tether(97_000_000)

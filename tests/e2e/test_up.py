@@ -20,7 +20,10 @@ import psutil
 import pytest
 
 from shared.ops.exits import Exit, Leave
+from shared.sandbox.chain import FAUCET, HOST_WALLET
 from shared.sandbox.chain.endpoint import KNOWN_FAULTS
+from shared.sandbox.chain.rpc import Rpc
+from shared.sandbox.chain.wallet import Wallet
 from shared.sandbox.exchange import faults as exchange_faults
 from shared.sandbox.fault_verb import run_fault
 from shared.sandbox.fleet import PortInUse, Ports
@@ -186,6 +189,25 @@ def test_a_fault_that_does_not_exist_is_refused_with_the_rule(
 def test_without_a_sandbox_there_is_nothing_to_break(tmp_path: Path) -> None:
     with pytest.raises(Leave, match="No sandbox to break"):
         run_fault(tmp_path, "exchange", "delay", (), clear=False)
+
+
+def test_eth_from_outside_is_unexplained_until_a_person_books_it(up: Up) -> None:
+    rpc = Rpc(re.findall(r"  chain +(http\S+)", up.said)[0])
+    tx_hash = Wallet(rpc, FAUCET.private_key).send(HOST_WALLET.address, value_wei=20_000_000_000_000_000)
+    signed = ("--by", "Ada", "--reason", "the gateway's payout of today")
+    give_up_at = time.monotonic() + 20
+    while (rehearsed := up.gcpay("books", "gateway", tx_hash, *signed)).returncode != 0:
+        assert time.monotonic() < give_up_at, rehearsed.stdout + rehearsed.stderr
+        assert rehearsed.returncode == Exit.TRY_LATER, rehearsed.stderr
+        time.sleep(0.5)
+    assert f"0.02 ETH of {tx_hash} is booked as gateway_settled" in rehearsed.stdout
+    unexplained = up.gcpay("books", "check")
+    assert (unexplained.returncode, "0.020000000000000000" in unexplained.stdout) == (1, True), unexplained.stdout
+    booked = up.gcpay("books", "gateway", tx_hash, *signed, "--yes")
+    assert booked.returncode == 0, booked.stderr
+    assert up.gcpay("books", "check").returncode == 0
+    again = up.gcpay("books", "gateway", tx_hash, *signed, "--yes")
+    assert (again.returncode, "booked before" in again.stderr) == (1, True), again.stderr
 
 
 def test_the_logs_lie_where_it_says(up: Up) -> None:

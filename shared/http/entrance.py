@@ -26,7 +26,7 @@ from shared.http.signature import SIGNATURE_HEADER, TIMESTAMP_HEADER, check_sign
 from shared.http.stream import patient_stream
 from shared.lifecycle.reactions import Broken, Reaction, Refused, TryLater, Unknown
 from shared.messages import Keyring, Opened, open_sealed
-from shared.telemetry import alert, bind, get_logger, task_context, trace_of
+from shared.telemetry import alert, bind, get_logger, new_span, task_context, trace_of_call
 
 TASK_NAME_HEADER = "X-CloudTasks-TaskName"
 REFERENCE_HEADER = "X-Reference"
@@ -67,8 +67,8 @@ class Entrance:
     def __call__(self) -> Response:
         """Answer one request. Never raises."""
         started_s = time.monotonic()
-        call = _Call(now=self.clock(), reference=new_reference(), trace=trace_of(request.headers.get("traceparent")))
-        with task_context(trace=call.trace, reference=call.reference, route=self.route.path):
+        call = _Call(now=self.clock(), reference=new_reference(), trace=trace_of_call(request.headers))
+        with task_context(trace=call.trace, span=new_span(), reference=call.reference, route=self.route.path):
             outcome = caught(lambda: _rendered(self._handle(call)))
             response = self._failed(call, outcome) if isinstance(outcome, Exception) else outcome
             response.headers[REFERENCE_HEADER] = call.reference

@@ -27,11 +27,17 @@ class FleetLogger(Logger):  # type: ignore[misc]
             level if level in _LEVELS else "INFO",
             _service_name(cfg),
             build=os.environ.get("BUILD_ID", "").strip(),
-            project=os.environ.get("CLOUD_TASKS_PROJECT_ID", "").strip(),
+            project=_project(),
         )
         for log in (self.error_log, self.access_log):
             log.handlers = []
             log.propagate = True
+
+
+def _project() -> str:
+    """Whose traces these are. The intake has no queues, but secrets; a service without either has no project."""
+    named = (os.environ.get(name, "").strip() for name in ("CLOUD_TASKS_PROJECT_ID", "SECRETS_PROJECT_ID"))
+    return next(filter(None, named), "")
 
 
 class NamelessResponse(wsgi.Response):  # type: ignore[misc]

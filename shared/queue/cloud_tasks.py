@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.queue.sender import AlreadyExists, Made, QueueUnusable, TaskNotMade, TaskUnclear
 from shared.queue.settings import TasksSettings
-from shared.telemetry import traceparent
+from shared.telemetry import current_span, traceparent
 
 if TYPE_CHECKING:
     from google.cloud.tasks_v2 import CloudTasksClient
@@ -135,7 +135,7 @@ class CloudTasksSender:
             http_request=tasks_v2.HttpRequest(
                 http_method=tasks_v2.HttpMethod.POST,
                 url=url,
-                headers={"Content-Type": "application/json", "traceparent": traceparent(trace)},
+                headers={"Content-Type": "application/json", "traceparent": traceparent(trace, current_span())},
                 body=body,
                 oidc_token=tasks_v2.OidcToken(service_account_email=self._identity, audience=audience),
             ),

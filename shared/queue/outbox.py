@@ -15,6 +15,7 @@ from typing import ClassVar, Final, Protocol
 from uuid import UUID
 
 from shared.db import Connection, Queries, Row
+from shared.lifecycle import Machine
 from shared.lifecycle.reactions import Broken, Reaction, TryLater, Unknown
 from shared.messages import Edge, Message, decode_body, encode_body
 from shared.queue.sealer import Sealer
@@ -73,10 +74,19 @@ def keep_message(
         message_type=message.TYPE,
         message_id=outbox_id.bytes,
         body=encode_body(message),
+        **_matter_of(message),
         trace=current_trace() or new_trace(),
         now=now,
         schedule_at=now if schedule_at is None else schedule_at,
     )
+
+
+def _matter_of(message: Message) -> dict[str, str | None]:
+    """Whose story a message belongs to: the batch or the request that it names; a drive or an alert is nobody's."""
+    batch, request = getattr(message, "batch_conversion_id", None), getattr(message, "unique_id", None)
+    if batch is not None:
+        return {"machine": Machine.BATCH.value, "subject": batch}
+    return {"machine": Machine.REQUEST.value if request is not None else None, "subject": request}
 
 
 class Outbox:

@@ -1,9 +1,12 @@
 -- What a service means to say, kept in the commit that decided it; the row is the truth, the task only its shadow.
 
--- name: put(id, service, edge, message_type, message_id, body, trace, now, schedule_at)
--- Keeps one message in the caller's transaction; its task is made after the commit.
+-- name: put(id, service, edge, message_type, message_id, body, machine, subject, trace, now, schedule_at)
+-- Keeps one message in the caller's transaction; its task is made after the commit. It carries the trace under which its
+-- batch or request began (index history_by_subject), whoever drives it on later; without one, the trace of this task.
 INSERT INTO outbox (id, service, edge, message_type, message_id, body, trace, created_at, schedule_at)
-VALUES (:id, :service, :edge, :message_type, :message_id, :body, :trace, :now, :schedule_at);
+VALUES (:id, :service, :edge, :message_type, :message_id, :body,
+        coalesce((SELECT h.trace FROM history h WHERE h.machine = :machine AND h.subject = :subject ORDER BY h.id LIMIT 1), :trace),
+        :now, :schedule_at);
 
 -- name: unsent_of(ids)
 -- Of these messages, those whose task is not known to be made, in the order they were kept.

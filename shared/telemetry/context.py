@@ -31,3 +31,9 @@ def current_trace() -> str | None:
     """The trace id of the task that runs here, or None outside of one."""
     trace = structlog.contextvars.get_contextvars().get("trace")
     return trace if isinstance(trace, str) else None
+
+
+def current_span() -> str | None:
+    """The span id of the call that runs here, or None outside of one."""
+    span = structlog.contextvars.get_contextvars().get("span")
+    return span if isinstance(span, str) else None

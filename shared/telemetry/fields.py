@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +11,9 @@ from structlog.typing import EventDict
 from shared.money import Ether, Tether, Usd
 
 _UNIT_OF: dict[type[Any], str] = {Usd: "micros", Ether: "wei", Tether: "units"}
+
+_SPECIAL = "logging.googleapis.com/"
+_CHECKOUT = Path(__file__).resolve().parents[2]
 
 _SEVERITY = {
     "debug": "DEBUG",
@@ -54,7 +58,12 @@ def add_time(_logger: object, _method: str, event: EventDict) -> EventDict:
 
 
 def cloud_logging_names(project: str) -> Callable[[object, str, EventDict], EventDict]:
-    """structlog step: the field names that Cloud Logging understands (severity, message, trace, labels)."""
+    """structlog step: the field names that Cloud Logging takes out of a JSON line and understands.
+
+    `severity`, `message`, `time`, `httpRequest`, and below `logging.googleapis.com/` the trace (as the resource name
+    `projects/PROJECT/traces/TRACE` when the project is known), `spanId`, `labels` and `sourceLocation`
+    (cloud.google.com/logging/docs/structured-logging, "special JSON fields"). All else stays where queries find it.
+    """
 
     def rename(_logger: object, _method: str, event: EventDict) -> EventDict:
         level = str(event.pop("level", "info"))
@@ -65,11 +74,36 @@ def cloud_logging_names(project: str) -> Callable[[object, str, EventDict], Even
         }
         if isinstance(event.get("trace"), str):
             trace = event.pop("trace")
-            named["logging.googleapis.com/trace"] = f"projects/{project}/traces/{trace}" if project else trace
+            named[f"{_SPECIAL}trace"] = f"projects/{project}/traces/{trace}" if project else trace
+            named[f"{_SPECIAL}spanId"] = event.pop("span", None)
         labels = {key: str(event.pop(key)) for key in ("service", "build") if event.get(key)}
         if labels:
-            named["logging.googleapis.com/labels"] = labels
-        named.update({key: value for key, value in event.items() if value is not None})
-        return named
+            named[f"{_SPECIAL}labels"] = labels
+        if "lineno" in event:
+            named[f"{_SPECIAL}sourceLocation"] = _source_location(event)
+        if "http_status" in event and "method" in event:
+            named["httpRequest"] = _http_request(event)
+        named.update(event)
+        return {key: value for key, value in named.items() if value is not None}
 
     return rename
+
+
+def _source_location(event: EventDict) -> dict[str, str]:
+    """Which line wrote it: a file below the checkout, the line as text (its type is int64), the function."""
+    path = Path(str(event.pop("pathname", "")))
+    file = path.relative_to(_CHECKOUT) if path.is_relative_to(_CHECKOUT) else path
+    return {"file": str(file), "line": str(event.pop("lineno")), "function": str(event.pop("func_name", ""))}
+
+
+def _http_request(event: EventDict) -> dict[str, object]:
+    """What the Logs Explorer shows of a call; the line keeps its own fields, which metrics are made of."""
+    told: dict[str, object] = {
+        "requestMethod": event.get("method"),
+        "requestUrl": event.get("route"),
+        "status": event["http_status"],
+    }
+    if event.get("duration_ms") is not None:
+        seconds, milliseconds = divmod(int(event["duration_ms"]), 1_000)
+        told["latency"] = f"{seconds}.{milliseconds:03d}s"  # a Duration: seconds, and an s
+    return {name: value for name, value in told.items() if value is not None}

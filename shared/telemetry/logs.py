@@ -5,6 +5,7 @@ import sys
 from typing import Literal, TextIO, cast
 
 import structlog
+from structlog.processors import CallsiteParameter, CallsiteParameterAdder
 from structlog.stdlib import BoundLogger, ProcessorFormatter
 from structlog.typing import EventDict, Processor
 
@@ -16,6 +17,14 @@ LogFormat = Literal["json", "console"]
 
 # Libraries whose INFO lines tell nothing about money.
 _QUIET = ("asyncio", "google", "grpc", "urllib3", "web3", "werkzeug")
+
+# Which line of the code wrote it; `alert` speaks for its caller.
+_WHERE: tuple[Processor, ...] = (
+    CallsiteParameterAdder(
+        {CallsiteParameter.PATHNAME, CallsiteParameter.LINENO, CallsiteParameter.FUNC_NAME},
+        additional_ignores=["shared.telemetry"],
+    ),
+)
 
 # The server names build and project before the service, which knows only itself, sets up its log.
 _remembered: dict[str, str] = {}
@@ -40,6 +49,7 @@ def configure_logging(
     steps: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
+        *(_WHERE if log_format == "json" else ()),
         _labels(service, build),
         add_time,
         drop_secret_fields,

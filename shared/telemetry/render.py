@@ -25,6 +25,7 @@ def as_columns(_logger: object, _method: str, event: EventDict) -> str:
     service = str(fields.pop("service", "")).ljust(_SERVICE_COLUMN)
     level = str(fields.pop("level", "info"))
     stack = fields.pop("stack_trace", None)
+    fields.pop("span", None)  # for Cloud Logging; the reference names the call
     name = str(fields.pop("event", ""))
     marker = marker_of(name, level)
     said = " ".join(f"{key}={_shown(value)}" for key, value in fields.items() if value is not None)

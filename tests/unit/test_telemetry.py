@@ -23,6 +23,7 @@ from shared.telemetry import (
     new_trace,
     task_context,
     trace_of,
+    trace_of_call,
     traceparent,
 )
 from shared.telemetry.redaction import forget_concealed
@@ -64,17 +65,59 @@ class Log:
 
 def test_a_line_in_the_cloud_carries_the_clouds_names() -> None:
     log = Log(build="build-7", project="project-one")
-    with task_context(trace=TRACE):
+    with task_context(trace=TRACE, span="cd" * 8):
         get_logger().info("attempt_signed", nonce=7)
     (line,) = log.lines
     assert datetime.fromisoformat(line.pop("time")).tzinfo is not None
+    where = line.pop("logging.googleapis.com/sourceLocation")
+    assert where.pop("line").isdigit()
+    assert where == {
+        "file": "tests/unit/test_telemetry.py",
+        "function": "test_a_line_in_the_cloud_carries_the_clouds_names",
+    }
     assert line == {
         "severity": "INFO",
         "message": "attempt_signed",
         "logging.googleapis.com/trace": f"projects/project-one/traces/{TRACE}",
+        "logging.googleapis.com/spanId": "cd" * 8,
         "logging.googleapis.com/labels": {"service": "GCHostPay3", "build": "build-7"},
         "nonce": 7,
     }
+
+
+def test_a_call_is_told_in_the_clouds_form_beside_its_own_fields() -> None:
+    log = Log()
+    get_logger().info("request_answered", method="POST", route="/drive", http_status=200, duration_ms=1_042)
+    (line,) = log.lines
+    assert line["httpRequest"] == {
+        "requestMethod": "POST",
+        "requestUrl": "/drive",
+        "status": 200,
+        "latency": "1.042s",
+    }
+    assert (line["http_status"], line["duration_ms"], line["route"]) == (200, 1_042, "/drive")
+
+
+def test_an_alert_names_the_line_that_raised_it() -> None:
+    log = Log()
+    alert("providers_disagreed", account="0xabc")
+    assert log.lines[0]["logging.googleapis.com/sourceLocation"]["file"] == "tests/unit/test_telemetry.py"
+
+
+def test_without_a_project_the_trace_is_told_bare() -> None:
+    log = Log()
+    with task_context(trace=TRACE):
+        get_logger().info("attempt_sent")
+    assert log.lines[0]["logging.googleapis.com/trace"] == TRACE
+    assert "logging.googleapis.com/spanId" not in log.lines[0]
+
+
+def test_people_do_not_read_spans_and_places() -> None:
+    log = Log("console")
+    with task_context(trace=TRACE, span="cd" * 8):
+        get_logger().info("attempt_sent")
+    assert "span" not in log.text
+    assert "test_telemetry" not in log.text
 
 
 @pytest.mark.parametrize(
@@ -276,3 +319,31 @@ def test_a_trace_goes_from_service_to_service() -> None:
 def test_a_header_without_a_good_trace_starts_a_new_one(header: str | None) -> None:
     assert len(trace_of(header)) == 32
     assert trace_of(header) != trace_of(header)
+
+
+OTHER = "ef" * 16
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({"traceparent": f"00-{TRACE}-{'1' * 16}-01", "X-Cloud-Trace-Context": f"{OTHER}/1;o=1"}, TRACE),
+        ({"X-Cloud-Trace-Context": f"{OTHER}/18446744073709551615;o=1"}, OTHER),
+        ({"X-Cloud-Trace-Context": OTHER.upper()}, OTHER),
+        ({"X-Cloud-Trace-Context": f"{OTHER};o=0"}, OTHER),
+        ({"traceparent": "nonsense", "X-Cloud-Trace-Context": f"{OTHER}/7"}, OTHER),
+    ],
+)
+def test_a_call_is_followed_by_either_of_googles_headers(headers: dict[str, str], expected: str) -> None:
+    assert trace_of_call(headers) == expected
+
+
+@pytest.mark.parametrize("header", ["0" * 32, f"{OTHER}/x", f"{OTHER}/1;o=1;drop", "é" * 32, ""])
+def test_a_header_that_names_no_trace_begins_a_new_one(header: str) -> None:
+    found = trace_of_call({"X-Cloud-Trace-Context": header})
+    assert len(found) == 32
+    assert found not in (OTHER, "0" * 32)
+
+
+def test_the_span_of_the_call_is_handed_on() -> None:
+    assert traceparent(TRACE, "cd" * 8) == f"00-{TRACE}-{'cd' * 8}-01"

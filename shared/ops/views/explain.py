@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 _QUERIES: Final = Queries.load(Path(__file__).with_suffix(".sql"))
 _MOST_LINES: Final = 16
+_MOST_TRACES: Final = 3
 _COLUMNS: Final[Mapping[Machine, tuple[str, type[State]]]] = {
     Machine.PAYMENT: ("conversion_status", PaymentState),
     Machine.BATCH: ("conversion_status", BatchState),
@@ -66,6 +68,15 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True)
+class Trace:
+    """A trace that tells of the matter: each log line of its tasks carries this id. `first`: the first of its moves."""
+
+    id: str
+    first: str
+    moves: int
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """One matter. `waits` is None when everything of it is final."""
 
@@ -78,6 +89,13 @@ class Explanation:
     notes: Sequence[str]
     allowed: Sequence[str]
     story: Sequence[Row]
+
+    @property
+    def traces(self) -> Sequence[Trace]:
+        """The traces under which it happened: a payment's own, then that of its batch, then those of late helpers."""
+        counts = Counter(row["trace"] for row in self.story)
+        first = {row["trace"]: row["event"] for row in reversed(self.story)}
+        return [Trace(trace, first[trace], moves) for trace, moves in counts.items()]
 
     def lines(self) -> Iterator[str]:
         """One screen."""
@@ -96,6 +114,8 @@ class Explanation:
             yield f"note     {note}"
         yield f"allowed  {self.allowed[0] if self.allowed else 'nothing: no act of a person is safe or needed now'}"
         yield from (f"         {command}" for command in self.allowed[1:])
+        for trace in self.traces[:_MOST_TRACES]:
+            yield f"trace    {trace.id}: {trace.moves} move(s) from {trace.first} on"
         yield "happened"
         left_out = len(self.story) - _MOST_LINES
         if left_out > 0:
@@ -117,6 +137,7 @@ class Explanation:
             "waits": waits and {name: _plain(value) for name, value in waits.items()},
             "notes": list(self.notes),
             "allowed": list(self.allowed),
+            "traces": [asdict(trace) for trace in self.traces],
             "history": [{name: _plain(value) for name, value in row.items()} for row in self.story],
         }
 

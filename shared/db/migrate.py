@@ -1,7 +1,8 @@
 """Brings a database to this version's schema: plain SQL files, each applied once, in order, in its own transaction.
 
 `NNNN_pre_words.sql` runs before the new code is deployed and must suit old and new code; `NNNN_post_words.sql` runs
-after. A migration that has to wait for a lock gives up after 4 s instead of holding the payments behind it.
+after, when no old code is left, and may take away what only that needed. tests/migration/test_rolling.py tries both. A
+migration that has to wait for a lock gives up after 4 s instead of holding the payments behind it.
 """
 
 from __future__ import annotations
@@ -62,26 +63,40 @@ def migrate(database: Database, directory: Path, now: datetime, *, until: Litera
     """Applies what is missing and returns the names of the files applied now; none when all were there.
 
     Then the transitions of the lifecycle and the grants are made those of this version. `until="pre"` stops before
-    the first file that must wait for the deploy. Connect as the owner of the tables. Raises `MigrationRefused` when an
-    applied file was changed or removed; safe to repeat and to run twice at once.
+    the first file that must wait for the deploy; in a database without any schema there is no old code to wait for.
+    Connect as the owner of the tables. Raises `MigrationRefused` when an applied file was changed or removed, or when
+    the deploy before was not finished; safe to repeat and to run twice at once.
     """
     migrations = read_migrations(directory)
     with database.transaction() as conn:
         _lock(conn)
         bootstrap_roles(conn)
         conn.script(_LEDGER)
-        _refuse_changed_past(migrations, _applied(conn))
-    done = []
-    for migration in migrations:
-        if until == "pre" and not migration.runs_before_deploy:
-            break
-        if _apply(database, migration, now):
-            done.append(migration.name)
+        applied = _applied(conn)
+        _refuse_changed_past(migrations, applied)
+    if until == "pre" and applied:
+        migrations = _before_deploy(migrations, applied)
+    done = [migration.name for migration in migrations if _apply(database, migration, now)]
     with database.transaction() as conn:
         _lock(conn)
         sync_allowed_transitions(conn)
         apply_grants(conn, directory)
     return done
+
+
+def _before_deploy(migrations: list[Migration], applied: Mapping[str, str]) -> list[Migration]:
+    """Those that suit the old code as well. A `pre` behind a `post` is the next release's: its new code would run on a
+    schema that it does not know, so the deploy before must be finished first."""
+    after = next((m.name for m in migrations if m.name not in applied and not m.runs_before_deploy), None)
+    if after is None:
+        return migrations
+    behind = [m.name for m in migrations if m.name > after and m.runs_before_deploy]
+    if behind:
+        raise MigrationRefused(
+            f"{behind[0]} waits behind {after}: the deploy before this one was not finished. When none of its old code "
+            "is left, run what comes after it (post), then this again."
+        )
+    return [migration for migration in migrations if migration.name < after]
 
 
 def read_migrations(directory: Path) -> list[Migration]:

@@ -87,10 +87,30 @@ def test_a_file_that_comes_in_before_an_applied_one_is_refused(empty_database: D
 
 
 def test_what_must_wait_for_the_deploy_waits(empty_database: Database, directory: Path) -> None:
+    migrate(empty_database, directory, NOW)
+    add(directory, "0002_pre_more.sql", "create table more (x int);")
+    add(directory, "0003_post_drop.sql", "create table dropped (x int);")
+    assert migrate(empty_database, directory, NOW, until="pre") == ["0002_pre_more.sql"]
+    assert migrate(empty_database, directory, NOW, until="pre") == []
+    assert migrate(empty_database, directory, NOW) == ["0003_post_drop.sql"]
+
+
+def test_a_deploy_that_was_not_finished_stops_the_next_one(empty_database: Database, directory: Path) -> None:
+    """Else the next release's code would run on a schema without its own migration."""
+    migrate(empty_database, directory, NOW)
     add(directory, "0002_post_drop.sql", "create table dropped (x int);")
     add(directory, "0003_pre_next.sql", "create table next (x int);")
-    assert migrate(empty_database, directory, NOW, until="pre") == ["0001_pre_schema.sql"]
+    with pytest.raises(MigrationRefused, match=r"0003_pre_next\.sql waits behind 0002_post_drop\.sql"):
+        migrate(empty_database, directory, NOW, until="pre")
+    assert applied(empty_database) == ["0001_pre_schema.sql"]
     assert migrate(empty_database, directory, NOW) == ["0002_post_drop.sql", "0003_pre_next.sql"]
+
+
+def test_in_a_new_database_there_is_no_old_code_to_wait_for(empty_database: Database, directory: Path) -> None:
+    add(directory, "0002_post_drop.sql", "create table dropped (x int);")
+    add(directory, "0003_pre_next.sql", "create table next (x int);")
+    names = ["0001_pre_schema.sql", "0002_post_drop.sql", "0003_pre_next.sql"]
+    assert migrate(empty_database, directory, NOW, until="pre") == names
 
 
 @pytest.mark.parametrize("name", ["0002_schema.sql", "2_pre_x.sql", "0002_pre_.sql", "0002_pre_Big.sql", "notes.sql"])

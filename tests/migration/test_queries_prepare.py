@@ -10,15 +10,10 @@ from pathlib import Path
 import pytest
 
 from shared.db import Database, PermissionMissing, Queries, Query
-from shared.db.roles import BATCHER, CONDUCTOR, EXECUTOR, INTAKE, SERVICE_ROLES
+from shared.db.roles import INTAKE, SERVICE_ROLES
+from tests.migration.released import ROLE_OF_FOLDER
 
 ROOT = Path(__file__).parents[2]
-ROLE_OF_FOLDER = {
-    "GCAccumulator": INTAKE,
-    "GCMicroBatchProcessor": BATCHER,
-    "GCHostPay1": CONDUCTOR,
-    "GCHostPay3": EXECUTOR,
-}
 FOLDERS = ("shared", *ROLE_OF_FOLDER, "GCHostPay2")
 FILES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.sql"))
 QUERIES = [(path, query) for path in FILES for query in Queries.load(path).values()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
@@ -16,6 +16,7 @@ from shared.http.amounts import EtherText, PercentText, UsdText
 from shared.lifecycle import Limits
 from shared.money import Ether, Percent, Usd
 from shared.queue.settings import BatcherAlertTarget, ConductorBatchTarget, TasksSettings
+from shared.settings import Live
 
 from .batcher import Terms
 from .price_guard import GuardLimits
@@ -42,7 +43,9 @@ class BatcherSettings(
     changenow_key_alias: str = Field(
         default="primary", pattern="^[a-z0-9-]{1,40}$", description="name of the API key, stored with each order"
     )
-    micro_batch_threshold_usd: UsdText = Field(description="USD; a batch is formed when the pending total reaches it")
+    micro_batch_threshold_usd: Annotated[UsdText, Live()] = Field(
+        description="USD; a batch is formed when the pending total reaches it; from Secret Manager it is read live"
+    )
     check_threshold_every_s: int = Field(
         default=900,
         ge=0,

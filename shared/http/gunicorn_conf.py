@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.http.settings import settings_class_of
-from shared.settings import load_settings, text_from, whole_number_from
+from shared.settings import load_settings_before_forking, text_from, whole_number_from
 
 listen_address = text_from("LISTEN_ADDRESS", "0.0.0.0")  # noqa: S104 - a container's own network
 bind = f"{listen_address}:{whole_number_from('PORT', 8080, most=65_535)}"
@@ -36,6 +36,6 @@ worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
 
 
 def on_starting(server: Any) -> None:
-    """Read the settings in the master, before it listens: `load_settings` ends the process when one is wrong."""
+    """Read the settings in the master, before it listens: the process ends when one is wrong."""
     package = str(server.app.app_uri).partition(".")[0]
-    load_settings(settings_class_of(package))
+    load_settings_before_forking(settings_class_of(package))

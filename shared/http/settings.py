@@ -5,9 +5,9 @@ from importlib import import_module
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
-from shared.settings import Range, Unit
+from shared.settings import Range, SecretsSettings, Unit
 
 _EMAIL = re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 _NAME = re.compile(r"[!-~]{1,300}")
@@ -57,7 +57,7 @@ Names = Annotated[
 ]
 
 
-class ServiceSettings(BaseSettings):
+class ServiceSettings(SecretsSettings):
     """The part of the environment that all five services share."""
 
     model_config = SettingsConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)

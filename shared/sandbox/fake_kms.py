@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_ds
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from google.api_core import exceptions as google
 
-from shared.chain.kms.checksum import crc32c
+from shared.settings.checksum import crc32c
 
 KEY_VERSION: Final = "projects/sandbox/locations/global/keyRings/wallet/cryptoKeys/host/cryptoKeyVersions/1"
 _ORDER: Final = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141

@@ -24,6 +24,11 @@ class Range:
     words: str
 
 
+@dataclass(frozen=True)
+class Live:
+    """A setting that people change while the fleet runs: not a secret, and kept in Secret Manager all the same."""
+
+
 def unit_of(info: FieldInfo) -> str | None:
     """The unit that the field says; None when its name does."""
     return next((mark.name for mark in marks_of(info) if isinstance(mark, Unit)), None)

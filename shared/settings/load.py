@@ -13,10 +13,14 @@ from pydantic_settings import BaseSettings
 
 from shared.settings.environment import names_of, read_environment, rule_broken_by
 from shared.settings.field import range_of
+from shared.settings.google_secrets import Answer, Secret, Unreadable
+from shared.settings.source import SecretsSettings, ask, manager_named_by, names_to_ask
 from shared.telemetry import conceal
 
 # sysexits.h EX_CONFIG: the environment is wrong, a restart with the same environment cannot help.
 EXIT_CONFIGURATION: Final = 78
+
+_kept: dict[str, Answer] = {}
 
 S = TypeVar("S", bound=BaseSettings)
 
@@ -49,8 +53,16 @@ def load_settings(settings_class: type[S], environ: Mapping[str, str] | None = N
 
 def read_settings(settings_class: type[S], environ: Mapping[str, str] | None = None) -> S:
     """The same for a command that has its own way to end. Raises SettingsWrong with every problem."""
+    environ = os.environ if environ is None else environ
     names = names_of(settings_class)
-    values, problems = read_environment(names, os.environ if environ is None else environ)
+    values, problems = read_environment(names, environ)
+    secrets = _secrets(settings_class, names, environ)
+    for field, name in names.items():
+        match secrets.get(name):
+            case Secret(value):
+                values[field] = value
+            case Unreadable(rule):
+                problems.append((name, rule))
     try:
         settings = _validated(settings_class, values)
     except ValidationError as error:
@@ -58,8 +70,15 @@ def read_settings(settings_class: type[S], environ: Mapping[str, str] | None = N
         raise SettingsWrong(settings_class, problems) from None  # its text repeats what was refused
     if problems:
         raise SettingsWrong(settings_class, problems)
+    if isinstance(settings, SecretsSettings):
+        settings.remember_source(frozenset(name for name, answer in secrets.items() if isinstance(answer, Secret)))
     conceal(_secrets_of(settings))
     return settings
+
+
+def keep_for_children(answers: Mapping[str, Answer]) -> None:
+    """What Secret Manager answered: this process and those that it forks do not ask again for their settings."""
+    _kept.update(answers)
 
 
 def whole_number_from(name: str, default: int, most: int) -> int:
@@ -77,6 +96,21 @@ def text_from(name: str, default: str) -> str:
     if rule is not None:
         _end([f"{name} {rule}"])
     return text
+
+
+def _secrets(
+    settings_class: type[BaseSettings], names: Mapping[str, str], environ: Mapping[str, str]
+) -> Mapping[str, Answer]:
+    manager = manager_named_by(environ)
+    wanted = [] if manager is None else names_to_ask(settings_class, names, environ)
+    if manager is None or not wanted:
+        return {}
+    if environ is os.environ and _kept.keys() >= set(wanted):
+        return _kept
+    try:
+        return ask(manager, wanted, names)
+    finally:
+        manager.close()
 
 
 def _validated(settings_class: type[S], values: dict[str, str]) -> S:

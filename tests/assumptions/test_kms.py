@@ -9,10 +9,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from google.api_core import exceptions as google
 
-from shared.chain.kms.checksum import crc32c
 from shared.chain.kms.client import HSM_LEVELS, SECP256K1_SHA256, unavailable
 from shared.chain.signer import CURVE_ORDER
 from shared.sandbox.fake_kms import KEY_VERSION, FakeKmsClient
+from shared.settings.checksum import crc32c
 
 KEY = "0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d"  # anvil's public test key 1
 

@@ -4,10 +4,10 @@
 read the service's answers strictly: whatever is not exactly as it must be is `SignerLied`.
 """
 
-from shared.chain.kms.checksum import crc32c
 from shared.chain.kms.client import KmsClient
 from shared.chain.kms.der import read_der
 from shared.chain.kms.public_key import address_of_pem
 from shared.chain.kms.signer import KmsSigner
+from shared.settings.checksum import crc32c
 
 __all__ = ["KmsClient", "KmsSigner", "address_of_pem", "crc32c", "read_der"]

@@ -11,7 +11,6 @@ import re
 from typing import Final, Self
 
 from shared.chain.address import is_address, keccak, same_address, to_checksum
-from shared.chain.kms.checksum import crc32c
 from shared.chain.kms.client import (
     ERRORS,
     HSM_LEVELS,
@@ -28,6 +27,7 @@ from shared.chain.payload import unsigned_payload, with_signature
 from shared.chain.port import Signed, TransferFields
 from shared.chain.signer import CURVE_ORDER, check_signed, recovered_address, refuse_impossible
 from shared.chain.trouble import SignerLied
+from shared.settings.checksum import crc32c
 
 _KEY_VERSION: Final = re.compile(
     r"projects/[^/\s]+/locations/[^/\s]+/keyRings/[^/\s]+/cryptoKeys/[^/\s]+/cryptoKeyVersions/[1-9][0-9]*"

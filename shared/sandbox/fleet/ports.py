@@ -38,6 +38,7 @@ class Ports:
     chain_second: int
     postgres: int
     postgres_proxy: int
+    secrets: int
 
     @classmethod
     def free(cls) -> Self:

@@ -5,19 +5,22 @@ Two cores have to import some twelve processes' modules; nothing waits for what 
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from shared.books import opening_balance, post
 from shared.db import Database, bootstrap_roles, migrate, plain, roles
 from shared.money import Tether
-from shared.sandbox import identity, scheduler, tasks
+from shared.sandbox import identity, scheduler, secrets, tasks
 from shared.sandbox.chain import HOST_WALLET, Chain
+from shared.sandbox.fleet import vault
 from shared.sandbox.fleet.environment import (
     API_KEY,
     DATABASE_NAME,
@@ -37,6 +40,9 @@ from shared.sandbox.postgres import EmbeddedPostgres
 from shared.sandbox.postgres_proxy import PostgresProxy
 from shared.sandbox.processes import Process, ProcessGroup, undisturbed
 from shared.sandbox.scheduler import Job
+
+if TYPE_CHECKING:
+    from shared.sandbox.chain.deploy import Deployment
 
 CHECK_JOB = "micro-batch-conversion-job"
 _SWEPT = {"GCMicroBatchProcessor": "batcher-sweep", "GCHostPay1": "conductor-sweep", "GCHostPay3": "executor-sweep"}
@@ -105,9 +111,14 @@ class Start:
         self._group = self.stack.enter_context(ProcessGroup())
         chain = pool.submit(self._start_chain)
         postgres = pool.submit(self._start_postgres)
+        # Its keys are made now; what it says of the chain follows when there is one.
+        before = World(self.options, "", "")
+        values = {secrets.VALUES_VARIABLE: json.dumps(vault.secrets_of(before))}
+        self._spawn("secrets", secrets.command(vault.PROJECT, self.options.ports.secrets), process_environment(values))
         self._spawn("identity", identity.command(self.options.ports.identity))
         self._spawn("tasks", self._tasks_command())
-        world = chain.result()
+        deployed = chain.result()
+        world = replace(before, usdt_address=deployed.usdt_address, feed_address=deployed.feed_address)
         self._spawn("exchange", self._exchange_command(world))
         for name in SERVICES:
             self._spawn_service(name, world)
@@ -118,7 +129,7 @@ class Start:
             self.on_progress(process.name)
         return world
 
-    def _start_chain(self) -> World:
+    def _start_chain(self) -> Deployment:
         from shared.sandbox.chain.deploy import deploy, set_balance
 
         ports = self.options.ports
@@ -129,7 +140,7 @@ class Start:
         deployed = deploy(anvil.url)
         set_balance(anvil.url, HOST_WALLET.address, self.options.wallet.wei)
         self.on_progress("chain")
-        return World(self.options, deployed.usdt_address, deployed.feed_address)
+        return deployed
 
     def _start_postgres(self) -> None:
         postgres = self.postgres = EmbeddedPostgres.start(port=self.options.ports.postgres)
@@ -201,8 +212,10 @@ class Start:
     def _spawn_service(self, name: str, world: World) -> None:
         url = self.options.ports.url(name)
         # gunicorn cannot watch its parent, so a small process does it in its place.
+        endpoint = f"127.0.0.1:{self.options.ports.secrets}"
         # What is not set is left out: a service does not start with a setting that is blank.
-        environment = {setting: value for setting, value in world.service(name).items() if value}
+        given = {setting: value for setting, value in world.service(name).items() if value}
+        environment = vault.without_its_secrets(given, endpoint)
         self._spawn(name, guarded(service_command(name)), environment, lambda: health_of(url) == "healthy")
 
     def _spawn(

@@ -1,4 +1,4 @@
-"""CRC-32C (Castagnoli, RFC 3720), with which Cloud KMS guards its requests and answers against corruption."""
+"""CRC-32C (Castagnoli, RFC 3720), with which Google guards secrets, digests and signatures against corruption."""
 
 from typing import Final
 
@@ -17,7 +17,7 @@ _TABLE: Final = _table()
 
 
 def crc32c(content: bytes) -> int:
-    """The checksum as an unsigned 32-bit number. Digests, signatures and keys are short: a table is fast enough."""
+    """The checksum as an unsigned 32-bit number. Secrets, digests and keys are short: a table is fast enough."""
     crc = _ALL_ONES
     for byte in content:
         crc = crc >> 8 ^ _TABLE[(crc ^ byte) & 0xFF]

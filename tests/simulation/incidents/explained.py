@@ -31,7 +31,6 @@ NOT_COVERED_YET: Final = {
     "I-44": _DEPLOY,
     "I-66": _DEPLOY,
     "I-73": _DEPLOY,
-    "L-73": "There is one version of every message so far; two versions side by side come with the deployment.",
 }
 """What the product will meet and does not show yet."""
 

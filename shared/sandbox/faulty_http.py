@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from .fault_board import FaultBoard, FaultUnknown
+from .lifetime import listen_address
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 IDLE_S = 60
@@ -59,7 +60,7 @@ class FaultyServer:
         class Connection(_Connection):
             answering = staticmethod(answer)
 
-        self._server = _Server(("127.0.0.1", port), Connection)
+        self._server = _Server((listen_address(), port), Connection)
         self.port: int = self._server.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)

@@ -15,7 +15,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
+LISTEN_VARIABLE = "SANDBOX_LISTEN_ADDRESS"
+"""Where the sandbox's HTTP servers listen: 127.0.0.1 unless set. In a container: all of its own network."""
+READY_FILE_VARIABLE = "SANDBOX_READY_FILE"
+"""A file that is made together with the ready line, for whoever cannot see the line: a container's health check."""
 PARENT_PID_VARIABLE = "SANDBOX_PARENT_PID"
 """Set by whoever starts a sandbox process, so that a parent who dies before the child has looked is noticed too."""
 
@@ -38,6 +43,13 @@ def announce_ready(**facts: object) -> None:
     """Print the one JSON line on standard output that says: I listen now, on these ports."""
     sys.stdout.write(json.dumps({"ready": True, "pid": os.getpid(), **facts}) + "\n")
     sys.stdout.flush()
+    if READY_FILE_VARIABLE in os.environ:
+        Path(os.environ[READY_FILE_VARIABLE]).touch()
+
+
+def listen_address() -> str:
+    """Where a server of the sandbox listens."""
+    return os.environ.get(LISTEN_VARIABLE, "127.0.0.1")
 
 
 @contextlib.contextmanager

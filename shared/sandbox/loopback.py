@@ -17,6 +17,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from socketserver import ThreadingMixIn
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from shared.sandbox.lifetime import listen_address
+
 _MAX_BODY_BYTES = 4 * 1024 * 1024
 _SILENT_CLIENT_S = 10.0
 
@@ -175,7 +177,7 @@ class _PooledServer(ThreadingMixIn, HTTPServer):
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="loopback-call")
         self._open: set[socket.socket] = set()
         self._open_lock = threading.Lock()
-        super().__init__(("127.0.0.1", port), handler)
+        super().__init__((listen_address(), port), handler)
 
     def process_request(self, request: object, client_address: object) -> None:
         assert isinstance(request, socket.socket)

@@ -16,10 +16,11 @@ from shared.queue import CloudTasksSender, Outbox, Sealer, destinations_from, ke
 from shared.settings import load_settings
 from shared.telemetry import configure_logging
 
-from .batcher import SERVICE, Batcher
+from .batcher import SERVICE, Batcher, Terms
 from .deliver_alert import Deliveries, alerts_are_heard
 from .routes import routes_of
 from .settings import BatcherSettings
+from .threshold import SETTING, LiveThreshold
 
 
 def create_app(settings: BatcherSettings | None = None) -> Flask:
@@ -36,7 +37,8 @@ def create_app(settings: BatcherSettings | None = None) -> Flask:
     terms, webhook = settings.terms(), settings.webhook()
     deliveries = None if webhook is None else Deliveries(webhook)
     tick_every = timedelta(seconds=settings.check_threshold_every_s) if settings.check_threshold_every_s else None
-    batcher = Batcher(database, outbox, exchange, chain, uuid4, terms, deliveries, tick_every)
+    live = _live_threshold(settings, terms)
+    batcher = Batcher(database, outbox, exchange, chain, uuid4, terms, deliveries, tick_every, live)
 
     def scheduler_is_heard() -> bool | None:
         with database.read() as conn:
@@ -55,7 +57,14 @@ def create_app(settings: BatcherSettings | None = None) -> Flask:
             Component("exchange", lambda: exchange.range(ETH_TO_USDT).minimum.is_positive(), vital=False),
             Component("scheduler", scheduler_is_heard, vital=False),
             Component("alerts", alerts_go_out, vital=False),
+            Component("threshold", lambda: live is None or live.trouble is None, vital=False),
         ],
         refusal_recorder(database),
         keyring=keyring,
     )
+
+
+def _live_threshold(settings: BatcherSettings, terms: Terms) -> LiveThreshold | None:
+    """Only a threshold that the start read from Secret Manager is read there again; one of the environment is fixed."""
+    manager = settings.secret_manager() if SETTING in settings.from_secret_manager else None
+    return None if manager is None else LiveThreshold(lambda: manager.read(SETTING), terms.threshold, utc_now())

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -17,6 +17,7 @@ from shared.queue import Outbox
 
 from .deliver_alert import Deliveries
 from .price_guard import GuardLimits
+from .threshold import LiveThreshold
 
 SERVICE: Final = "GCMicroBatchProcessor"
 
@@ -50,7 +51,7 @@ class Batcher:
     """The batcher's doors: database, outbox, exchange, chain (read only) and the source of batch ids.
 
     `deliveries`: where alerts go; None: nowhere. `tick_every`: how often the scheduler asks for a tick; None: on
-    request only.
+    request only. `live_threshold`: where the threshold is read anew; None: the one of the terms holds.
     """
 
     database: Database
@@ -61,3 +62,10 @@ class Batcher:
     terms: Terms
     deliveries: Deliveries | None = None
     tick_every: timedelta | None = timedelta(minutes=15)
+    live_threshold: LiveThreshold | None = None
+
+    def with_present_threshold(self, now: datetime) -> Batcher:
+        """This batcher with the threshold of a tick that begins now. Raises ThresholdUnreadable."""
+        if self.live_threshold is None:
+            return self
+        return replace(self, terms=replace(self.terms, threshold=self.live_threshold.at(now)))

@@ -6,7 +6,7 @@ fee market. What cannot be read is an error that the scheduler repeats, never "b
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -35,7 +35,10 @@ log = get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """What a tick found and did. `outcome` is a stable code, `reason` its sentence."""
+    """What a tick found and did. `outcome` is a stable code, `reason` its sentence.
+
+    `threshold_note`: why the threshold is the last one that could be read; None when it is the present one.
+    """
 
     total: Usd
     threshold: Usd
@@ -44,6 +47,7 @@ class Tick:
     batch_conversion_id: UUID | None = None
     cn_api_id: str | None = None
     payment_count: int | None = None
+    threshold_note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,7 @@ def check_threshold(batcher: Batcher, now: datetime, trace: str) -> Tick:
 
     Raises TryLater when something could not be read: then nothing was claimed.
     """
+    batcher = batcher.with_present_threshold(now)
     if batcher.terms.funding == "received":
         park_without_wei(batcher, now, trace, MOST_MEMBERS)
     tick = _tick(batcher, _look(batcher, now), now, trace)
@@ -72,7 +77,8 @@ def check_threshold(batcher: Batcher, now: datetime, trace: str) -> Tick:
             conn, now, tick.total, tick.threshold, tick.outcome, tick.reason, tick.batch_conversion_id
         )
     log.info("threshold_checked", pending=tick.total, threshold=tick.threshold, outcome=tick.outcome)
-    return tick
+    live = batcher.live_threshold
+    return tick if live is None else replace(tick, threshold_note=live.trouble)
 
 
 def _look(batcher: Batcher, now: datetime) -> _Seen:

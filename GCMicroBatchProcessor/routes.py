@@ -115,6 +115,8 @@ def _tick_body(tick: Tick) -> dict[str, object]:
         "threshold": tick.threshold.decimal_text(),
         "batch_created": tick.batch_conversion_id is not None,
     }
+    if tick.threshold_note is not None:
+        body["threshold_note"] = tick.threshold_note
     if tick.batch_conversion_id is not None:
         body["batch_conversion_id"] = str(tick.batch_conversion_id)
         body["cn_api_id"] = tick.cn_api_id
@@ -133,6 +135,7 @@ _TICK_SCHEMA = {
         "message": {"type": "string"},
         "total_pending": {"type": "string", "description": "USD, 6 decimals"},
         "threshold": {"type": "string", "description": "USD, 6 decimals"},
+        "threshold_note": {"type": "string", "description": "only when the threshold could not be read anew: why"},
         "batch_created": {"type": "boolean"},
         "batch_conversion_id": {"type": "string", "format": "uuid"},
         "cn_api_id": {"type": ["string", "null"], "description": "null while the exchange's answer is unclear"},
@@ -142,5 +145,11 @@ _TICK_SCHEMA = {
 _CHECK_DOC = RouteDoc(
     "One tick: forms a batch when the pending total has reached the threshold and the price guard allows it.",
     response=_TICK_SCHEMA,
-    errors=("providers_unavailable", "providers_disagree", "price_unusable", "exchange_unreadable"),
+    errors=(
+        "threshold_unreadable",
+        "providers_unavailable",
+        "providers_disagree",
+        "price_unusable",
+        "exchange_unreadable",
+    ),
 )

@@ -8,7 +8,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.settings import Range, Unit
 
-ApiKey = Annotated[SecretStr, Range("printable ASCII without blanks, at most 256 characters")]
+ApiKey = Annotated[SecretStr, Range("printable ASCII, at most 256 characters")]
 
 
 class ExchangeSettings(BaseSettings):
@@ -37,8 +37,8 @@ class ExchangeSettings(BaseSettings):
         if value is None:
             return None
         key = value.get_secret_value()
-        if not 0 < len(key) <= 256 or not key.isascii() or not key.isprintable() or " " in key:
-            raise ValueError("must be printable ASCII without blanks, at most 256 characters")
+        if not 0 < len(key) <= 256 or not key.isascii() or not key.isprintable() or key != key.strip():
+            raise ValueError("must be printable ASCII without blanks around it, at most 256 characters")
         return value
 
     @field_validator("changenow_api_url")

@@ -97,6 +97,8 @@ _OF_THE_SERVICES = {
     "intake_paused": STOPPED,
     # batcher
     "threshold_checked": COUNTED,
+    "threshold_changed": COUNTED,
+    "threshold_unreadable": WARNED,
     "batch_held_back": WAITING,
     "swap_failure_heard": WARNED,
     "quote_refused": WARNED,

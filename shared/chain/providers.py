@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import logging
+from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from eth_typing import URI, ChecksumAddress
 from hexbytes import HexBytes
@@ -214,5 +215,7 @@ def _secrets_of(url: str) -> list[str]:
     candidates = {url, parts.path, parts.query, parts.username or "", parts.password or "", parts.netloc}
     candidates.update(parts.path.split("/"))
     candidates.update(value for _, value in parse_qsl(parts.query))
+    if parts.username:  # as the HTTP client sends it, and as a chatty node repeats it
+        candidates.add(b64encode(f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()).decode())
     found = [part for part in candidates if len(part) >= _SHORTEST_SECRET]
     return sorted(found, key=len, reverse=True)

@@ -1,16 +1,20 @@
 """One HTTP request to the exchange: bounded in time and size, without redirects, and its answer as a value.
 
-The key travels in one header and is nowhere else. Exceptions of the HTTP client carry the whole request, so none of
-them leaves this module, not even as the cause of ours.
+The key travels in one header and is nowhere else: an answer that repeats it ("invalid api key: ...") has it replaced by
+stars before anybody reads it, because the exchange's words are stored and told to people. Exceptions of the HTTP client
+carry the whole request, so none of them leaves this module, not even as the cause of ours.
 """
 
 from __future__ import annotations
 
+import json
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from typing import Final
+from urllib.parse import quote
 
 import requests
 from pydantic import SecretStr
@@ -21,6 +25,8 @@ KEY_HEADER: Final = "x-changenow-api-key"
 MOST_BYTES: Final = 262_144
 _CHUNK_BYTES: Final = 16_384
 _LEAST_S: Final = 0.05
+_STARS: Final = b"***"
+_SHORTEST_KEY: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +87,22 @@ class Wire:
                 allow_redirects=False,
                 stream=True,
             ) as response:
-                return _whole_answer(response, deadline_s)
+                return self._without_key(_whole_answer(response, deadline_s))
         except requests.ConnectTimeout:
             return NotAnswered("no connection in time", maybe_sent=False)
         except (requests.RequestException, OSError) as error:
             return NotAnswered(type(error).__name__, maybe_sent=True)
+
+    def _without_key(self, answer: Answered | NotAnswered) -> Answered | NotAnswered:
+        if isinstance(answer, NotAnswered):
+            return answer
+        key = self._api_key.get_secret_value()
+        if len(key) < _SHORTEST_KEY:  # it would be found in amounts and addresses
+            return answer
+        told = answer.body
+        for spelling in {key, json.dumps(key)[1:-1], quote(key, safe="")}:
+            told = re.sub(re.escape(spelling.encode()), _STARS, told, flags=re.IGNORECASE)
+        return Answered(answer.status, told)
 
 
 def _whole_answer(response: requests.Response, deadline_s: float) -> Answered | NotAnswered:

@@ -125,7 +125,8 @@ class House:
     @property
     def keyring(self) -> Keyring:
         """The fleet's own secrets."""
-        return Keyring(internal=[self.world.internal_key], external=[self.world.upstream_key])
+        conductor = self.environments["GCHostPay1"]
+        return Keyring([conductor["SUCCESS_URL_SIGNING_KEY"]], [conductor["TPS_HOSTPAY_SIGNING_KEY"]])
 
     def url(self, service: str) -> str:
         """The service's own URL, which is its audience."""
@@ -175,13 +176,16 @@ class House:
         """Take every row away; the outside is calm again."""
         self.outside.says = calm
         self.outside.asked.clear()
+        self.made.clear()
         with self.owner.transaction() as conn:
             conn.script(f"TRUNCATE {', '.join(self.emptied)} RESTART IDENTITY")
 
 
 @contextmanager
-def a_house(postgres: Postgres, folder: Path, **settings: str) -> Iterator[House]:
-    """Everything is started; `settings` by name replace what the services' environments say."""
+def a_house(
+    postgres: Postgres, folder: Path, more: Callable[[str], Mapping[str, str]] = lambda _outside: {}
+) -> Iterator[House]:
+    """Everything is started; `more`, given the outside's address, replaces settings that a service has."""
     with ExitStack() as stack:
         issuer = stack.enter_context(IdentityService())
         tasks = stack.enter_context(TaskService(tokens=IdentityClient(issuer.url)))
@@ -201,7 +205,11 @@ def a_house(postgres: Postgres, folder: Path, **settings: str) -> Iterator[House
             postgres=postgres.server.port,
         )
         world = World(FleetOptions(logs=folder, ports=ports, alert_webhook=f"{outside.server.url}/hook"), USDT, FEED)
-        environments = {service: _environment(world, service, name) | settings for service in SERVICES}
+        environments = {service: _environment(world, service, name) for service in SERVICES}
+        for environment in environments.values():
+            known = {each.removesuffix("_PREVIOUS") for each in environment} | {"DATABASE_PASSWORD_SECRET"}
+            told = more(outside.server.url).items()
+            environment |= {each: value for each, value in told if each.removesuffix("_PREVIOUS") in known}
         stack.callback(forget_concealed)
         apps = {service: an_app(service, environment) for service, environment in environments.items()}
         owner = postgres.connect(name)
@@ -219,9 +227,13 @@ def a_house(postgres: Postgres, folder: Path, **settings: str) -> Iterator[House
 
 def an_app(service: str, environment: Mapping[str, str]) -> Flask:
     """The service's application, as gunicorn makes it."""
-    root = import_module(f"{service}.app")
-    app: Flask = root.create_app(root.load_settings(settings_class_of(service), environment))
+    app: Flask = import_module(f"{service}.app").create_app(settings_from(service, environment))
     return app
+
+
+def settings_from(service: str, environment: Mapping[str, str]) -> Any:
+    """The service's settings as it reads them; SystemExit when they are wrong."""
+    return import_module(f"{service}.app").load_settings(settings_class_of(service), environment)
 
 
 def token_body(token: object) -> bytes:
@@ -254,11 +266,12 @@ def _paused_queues(tasks: TaskService) -> list[Task]:
     made: list[Task] = []
     add = tasks.store.add
 
-    def added(*arguments: Any, **named: Any) -> Task:
-        made.append(add(*arguments, **named))
-        return made[-1]
+    def added(queue: str, asked: Task, *more: Any, **named: Any) -> Task:
+        accepted = add(queue, asked, *more, **named)  # which shows no body
+        made.append(asked)
+        return accepted
 
-    tasks.store.add = added  # type: ignore[method-assign]
+    tasks.store.add = added  # type: ignore[method-assign, assignment]
     return made
 
 

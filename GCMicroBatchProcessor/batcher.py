@@ -41,6 +41,7 @@ class Terms:
     key_alias: str
     payout_address: str
     refund_address: str
+    usdt_contract_address: str
     price_feed_address: str
     price_feed_max_age_s: int
     limits: Limits

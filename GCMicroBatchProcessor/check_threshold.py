@@ -22,13 +22,12 @@ from .form_batch import (
     amounts_quoted,
     amounts_received,
     claim,
-    park_too_large,
-    park_without_wei,
 )
 from .market import meet_market, or_held_back, read_feed
 from .open_order import open_order
 from .price_guard import HeldBack, Market
 from .rows import PendingPayment
+from .set_aside import park_odd, park_too_large, park_without_wei
 
 log = get_logger()
 
@@ -69,7 +68,7 @@ def check_threshold(batcher: Batcher, now: datetime, trace: str) -> Tick:
     batcher = batcher.with_present_threshold(now)
     if batcher.terms.funding == "received":
         park_without_wei(batcher, now, trace, MOST_MEMBERS)
-    tick = _tick(batcher, _look(batcher, now), now, trace)
+    tick = _tick(batcher, now, trace)
     with batcher.database.transaction() as conn:
         every = batcher.tick_every
         beat(conn, "batcher /check-threshold", now, None if every is None else batcher.terms.limits.wait(every))
@@ -94,14 +93,16 @@ def _look(batcher: Batcher, now: datetime) -> _Seen:
         )
 
 
-def _tick(batcher: Batcher, seen: _Seen, now: datetime, trace: str) -> Tick:
-    threshold = batcher.terms.threshold
-    if seen.total < threshold or seen.payments == 0:
-        missing = threshold - seen.total
-        return Tick(seen.total, threshold, "below_threshold", f"{missing} more is needed to reach the threshold")
-    if seen.paused is not None:
-        return Tick(seen.total, threshold, "paused", f"batching is paused: {seen.paused}")
-    planned = or_held_back(batcher, lambda: _plan(batcher, seen, now, trace), now)
+def _tick(batcher: Batcher, now: datetime, trace: str) -> Tick:
+    seen, threshold = _look(batcher, now), batcher.terms.threshold
+    if (too_soon := _too_soon(seen, threshold)) is not None:
+        return too_soon
+    feed = read_feed(batcher, now)
+    while park_odd(batcher, seen.pending, feed, now, trace):  # again: another payment may have come meanwhile
+        seen = _look(batcher, now)
+        if (too_soon := _too_soon(seen, threshold)) is not None:
+            return too_soon
+    planned = or_held_back(batcher, lambda: _plan(batcher, seen, feed, now, trace), now)
     if isinstance(planned, HeldBack):
         return Tick(seen.total, threshold, planned.code, planned.reason)
     amounts, market = planned
@@ -122,11 +123,20 @@ def _tick(batcher: Batcher, seen: _Seen, now: datetime, trace: str) -> Tick:
     )
 
 
-def _plan(batcher: Batcher, seen: _Seen, now: datetime, trace: str) -> tuple[Amounts, Market] | HeldBack:
+def _too_soon(seen: _Seen, threshold: Usd) -> Tick | None:
+    """Why no batch is formed whatever the market says; None when it is time for one."""
+    if seen.total < threshold or seen.payments == 0:
+        missing = threshold - seen.total
+        return Tick(seen.total, threshold, "below_threshold", f"{missing} more is needed to reach the threshold")
+    if seen.paused is not None:
+        return Tick(seen.total, threshold, "paused", f"batching is paused: {seen.paused}")
+    return None
+
+
+def _plan(batcher: Batcher, seen: _Seen, feed: Price, now: datetime, trace: str) -> tuple[Amounts, Market] | HeldBack:
     """What would be ordered and the market it would meet, or why it may not be."""
-    feed = read_feed(batcher, now)
     amounts = _amounts(batcher, seen, feed)
-    park_too_large(batcher, amounts, now, trace)
+    park_too_large(batcher, amounts.too_large, now, trace)
     if not amounts.payments or not amounts.ordered.is_positive():
         most = batcher.terms.guard.max_transfer
         return HeldBack("above_transfer_limit", f"no payment fits under the transfer limit {most}")

@@ -9,24 +9,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 from uuid import UUID
 
 from shared.books import batch_ordered, post
-from shared.db import Alert, Connection, raise_alert, record_decision, record_decisions
+from shared.db import Connection, record_decision, record_decisions
 from shared.lifecycle import Machine, PaymentState, decide
 from shared.lifecycle import facts as f
 from shared.money import Ether, Price, Usd, apportion_wei, cut_to_decimals
-from shared.telemetry import get_logger
 
 from . import store
-from .batcher import REDRIVE_AFTER, SERVICE, Batcher, Terms
+from .batcher import REDRIVE_AFTER, Batcher, Terms
 from .price_guard import Market
 from .rows import NewBatch, NewOrder, PendingPayment
-
-log = get_logger()
-
-_MOST_NAMED: Final = 20  # payments that an alert names one by one
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,44 +97,6 @@ def amounts_quoted(pending: Sequence[PendingPayment], quoted: Price, terms: Term
     ordered = cut_to_decimals(quoted.ether_for(worth), terms.exchange_decimals)
     weis = apportion_wei(ordered, [payment.weight for payment in taken]) if taken else []
     return Amounts(taken, weis, Ether.zero(), ordered, Ether.zero(), too_large)
-
-
-def park_without_wei(batcher: Batcher, now: datetime, trace: str, most: int) -> int:
-    """Parks pending payments that do not say how much ETH arrived; how many. Repeats find none."""
-    reason = "BATCH_FUNDING is received, and the webhook did not say how much ETH arrived"
-    with batcher.database.transaction() as conn:
-        payments = store.lock_pending_without_wei(conn, most)
-        _park(conn, batcher, payments, reason, now, trace)
-    return len(payments)
-
-
-def park_too_large(batcher: Batcher, amounts: Amounts, now: datetime, trace: str) -> None:
-    """Parks the payments that no order can carry, so that they hold nobody up. Repeats find none."""
-    if not amounts.too_large:
-        return
-    reason = f"alone it is above the transfer limit {batcher.terms.guard.max_transfer}"
-    with batcher.database.transaction() as conn:
-        still_pending = store.lock_pending(conn, [payment.payment_id for payment in amounts.too_large])
-        _park(conn, batcher, still_pending, reason, now, trace)
-
-
-def _park(
-    conn: Connection, batcher: Batcher, payments: Sequence[PendingPayment], reason: str, now: datetime, trace: str
-) -> None:
-    """The payments wait for a person, who is told once. They must be locked."""
-    if not payments:
-        return
-    payment_ids = [payment.payment_id for payment in payments]
-    decision = decide(Machine.PAYMENT, PaymentState.PENDING, f.PaymentUnusable(reason), now, batcher.terms.limits)
-    store.park_payments(conn, payment_ids, reason, now, decision.due_at)
-    record_decisions(conn, decision, [str(payment_id) for payment_id in payment_ids], now, trace, {"reason": reason})
-    worth = Usd.total(payment.weight for payment in payments)
-    named = ", ".join(map(str, payment_ids[:_MOST_NAMED])) + (", ..." if len(payment_ids) > _MOST_NAMED else "")
-    message = f"{len(payment_ids)} payment(s) worth {worth} are parked: {reason} ({named})"
-    rows = [f"payment {payment_id}" for payment_id in payment_ids]
-    alert = Alert("payment_parked", str(payment_ids[0]), message, {"payments": named}, (worth,), rows)
-    raise_alert(conn, SERVICE, alert, now)
-    log.warning("payment_parked", payments=len(payment_ids), pending=worth, reason=reason)
 
 
 def claim(batcher: Batcher, amounts: Amounts, market: Market, now: datetime, trace: str) -> Claimed | None:

@@ -20,6 +20,7 @@ class GuardLimits:
     order_value_band: Percent
     max_transfer: Ether
     max_gas_share: Percent
+    payment_value_band: Percent
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,15 @@ def check_order(ordered: Ether, worth: Usd, market: Market, limits: GuardLimits)
             f"{ordered} is worth {by_feed}, its payments {worth}: {off} apart, allowed {limits.order_value_band}",
         )
     return _check_gas(by_feed, market, limits)
+
+
+def payment_outside_band(net: Ether, worth: Usd, feed: Price, band: Percent) -> str | None:
+    """A sentence when the ETH of one payment is not worth about what it was reported as: no batch may take it."""
+    by_feed = feed.value(net)
+    if not worth.is_positive() or within_band(by_feed, worth, band):
+        return None
+    off = _percent_text(deviation_ppm(by_feed, worth))
+    return f"its {net} is worth {by_feed} by the price feed, it was reported as {worth}: {off} apart, allowed {band}"
 
 
 def check_range(ordered: Ether, minimum: Ether, maximum: Ether | None) -> HeldBack | None:

@@ -14,11 +14,12 @@ from shared.money import Ether, Price, Tether, Usd
 
 @dataclass(frozen=True, slots=True)
 class PendingPayment:
-    """A payment that may be batched. net is None when nobody said how much ETH arrived."""
+    """A payment that may be batched. net is None when nobody said how much ETH arrived; `wallet` is the client's."""
 
     payment_id: int
     weight: Usd
     net: Ether | None
+    wallet: str
 
 
 @dataclass(frozen=True, slots=True)

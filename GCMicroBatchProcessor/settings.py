@@ -59,6 +59,9 @@ class BatcherSettings(
     quote_band_percent: PercentText = Field(default="5", description="percent; quote against the price feed")
     order_value_band_percent: PercentText = Field(default="10", description="percent; order against the payments' USD")
     result_band_percent: PercentText = Field(default="10", description="percent; arrival against the quote")
+    payment_value_band_percent: PercentText = Field(
+        default="50", description="percent; one payment's ETH against its USD; outside it that payment is parked alone"
+    )
     max_gas_share_percent: PercentText = Field(default="10", description="percent; gas against the order's value")
     max_fee_per_gas_gwei: int = Field(default=200, ge=1, le=10_000, description="gwei; no batch above this fee")
     exchange_amount_decimals: int = Field(default=8, ge=0, le=18, description="decimals the exchange takes of ETH")
@@ -73,6 +76,7 @@ class BatcherSettings(
                 order_value_band=Percent.parse(self.order_value_band_percent),
                 max_transfer=Ether.parse(self.max_transfer_eth),
                 max_gas_share=Percent.parse(self.max_gas_share_percent),
+                payment_value_band=Percent.parse(self.payment_value_band_percent),
             ),
             result_band=Percent.parse(self.result_band_percent),
             exchange_decimals=self.exchange_amount_decimals,
@@ -80,6 +84,7 @@ class BatcherSettings(
             key_alias=self.changenow_key_alias,
             payout_address=self.host_wallet_usdt_address,
             refund_address=self.host_wallet_eth_address,
+            usdt_contract_address=self.usdt_contract_address,
             price_feed_address=self.price_feed_address,
             price_feed_max_age_s=self.price_feed_max_age_s,
             limits=Limits(self.time_scale),

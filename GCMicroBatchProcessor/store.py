@@ -297,7 +297,12 @@ def batches_past_due(conn: Connection, now: datetime, most: int) -> list[tuple[U
 
 
 def _pending(row: Row) -> PendingPayment:
-    return PendingPayment(row["id"], Usd(row["pending_usd_amount_micros"]), _optional_ether(row["net_wei"]))
+    return PendingPayment(
+        row["id"],
+        Usd(row["pending_usd_amount_micros"]),
+        _optional_ether(row["net_wei"]),
+        row["client_wallet_address"],
+    )
 
 
 def _optional_ether(wei: int | None) -> Ether | None:

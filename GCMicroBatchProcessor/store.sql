@@ -26,7 +26,7 @@ SELECT coalesce(sum(pending_usd_amount_micros), 0) AS total_usd_micros, count(*)
 
 -- name: pending_payments(most)
 -- Pending payments by id: what the next batch would take. Nothing is locked.
-SELECT id, pending_usd_amount_micros, net_wei
+SELECT id, pending_usd_amount_micros, net_wei, client_wallet_address
   FROM payout_accumulation
  WHERE conversion_status = 'pending'
  ORDER BY id
@@ -34,7 +34,7 @@ SELECT id, pending_usd_amount_micros, net_wei
 
 -- name: lock_pending_without_wei(most)
 -- Pending payments of which nobody said how much ETH arrived; locked, skipping what another tick holds.
-SELECT id, pending_usd_amount_micros, net_wei
+SELECT id, pending_usd_amount_micros, net_wei, client_wallet_address
   FROM payout_accumulation
  WHERE conversion_status = 'pending' AND net_wei IS NULL
  ORDER BY id
@@ -47,7 +47,7 @@ SELECT pg_advisory_xact_lock(7236501) IS NULL AS locked;
 
 -- name: lock_pending_by_id(ids)
 -- The same payments again, now locked; one that another tick has taken is missing.
-SELECT id, pending_usd_amount_micros, net_wei
+SELECT id, pending_usd_amount_micros, net_wei, client_wallet_address
   FROM payout_accumulation
  WHERE id = ANY(:ids) AND conversion_status = 'pending'
  ORDER BY id

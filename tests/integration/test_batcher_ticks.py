@@ -328,6 +328,42 @@ def test_a_payment_that_alone_is_over_the_limit_is_parked_and_holds_nobody_up(wo
     assert world.alerts() == ["payment_parked"]
 
 
+def test_a_payment_whose_ether_is_far_off_its_dollars_is_parked_alone_and_the_others_go_on(world: BatcherWorld) -> None:
+    world.a_payment("60", "0.24")  # ten times what 60 USD are
+    world.payments("60", "40")
+    world.a_payment("10", "0.000000000000000004")
+    answer = world.tick()
+    assert (answer.body["outcome"], answer.body["payment_count"]) == ("batch_created", 2)
+    assert world.statuses() == ["parked", "swapping", "swapping", "parked"]
+    assert Ether(world.batch()["ordered_wei"]) == Ether.parse("0.04")
+    reason = world.only("select parked_reason from payout_accumulation where id = 1")["parked_reason"]
+    assert "its 0.24 ETH is worth 600.00 USD by the price feed, it was reported as 60.00 USD" in reason
+    alerts = world.rows("select kind, subject, money_at_risk from alert order by id")
+    assert [(alert["kind"], alert["subject"]) for alert in alerts] == [("payment_parked", "1"), ("payment_parked", "4")]
+    assert [alert["money_at_risk"] for alert in alerts] == [["60.000000 USD"], ["10.000000 USD"]]
+    assert world.story("payment", 1) == ["payment_parked"]
+
+
+def test_what_is_parked_alone_no_longer_lifts_the_total_over_the_threshold(world: BatcherWorld) -> None:
+    world.a_payment("60", "0.24")
+    world.payments("60", "30")
+    answer = world.tick()
+    assert (answer.body["outcome"], answer.body["total_pending"]) == ("below_threshold", "90.000000")
+    assert world.statuses() == ["parked", "pending", "pending"]
+    assert world.alerts() == ["payment_parked"]
+
+
+def test_a_row_with_our_own_wallet_is_parked_alone_however_it_came_in(world: BatcherWorld) -> None:
+    world.payments("60", "60", "40")
+    wallet = world.batcher.terms.payout_address.lower()
+    world.write("update payout_accumulation set client_wallet_address = :wallet where id = 1", wallet=wallet)
+    assert world.tick().body["payment_count"] == 2
+    assert world.statuses() == ["parked", "swapping", "swapping"]
+    reason = world.only("select parked_reason from payout_accumulation where id = 1")["parked_reason"]
+    assert reason == "the client's wallet is our own: nobody can be paid there"
+    assert world.alerts() == ["payment_parked"]
+
+
 # --- funding ----------------------------------------------------------------------------------------------------------
 
 

@@ -11,10 +11,12 @@ from GCMicroBatchProcessor.batcher import Terms
 from GCMicroBatchProcessor.form_batch import amounts_quoted, amounts_received
 from GCMicroBatchProcessor.price_guard import Market, check_order
 from GCMicroBatchProcessor.rows import PendingPayment
+from GCMicroBatchProcessor.set_aside import why_odd
 from shared.money import Ether, Price, Tether, Usd
 from tests.integration.batcher_world import TERMS
 
 NOTHING = Ether.zero()
+CLIENT = "0x2915767890A6FbF031DCe70E1b80D987Dc3a2922"
 
 
 def limited(eth: str, decimals: int = 8) -> Terms:
@@ -22,7 +24,9 @@ def limited(eth: str, decimals: int = 8) -> Terms:
 
 
 def received(*eth: str) -> list[PendingPayment]:
-    return [PendingPayment(number, Usd.parse("1"), Ether.parse(each)) for number, each in enumerate(eth, start=1)]
+    return [
+        PendingPayment(number, Usd.parse("1"), Ether.parse(each), CLIENT) for number, each in enumerate(eth, start=1)
+    ]
 
 
 def ids(payments: object) -> list[int]:
@@ -57,7 +61,11 @@ def test_received_sets_aside_what_can_never_fit_and_goes_on() -> None:
 
 
 def test_received_stops_at_a_payment_of_which_nobody_said_what_came() -> None:
-    pending = [*received("0.02"), PendingPayment(2, Usd.parse("1"), None), PendingPayment(3, Usd.parse("1"), Ether(1))]
+    pending = [
+        *received("0.02"),
+        PendingPayment(2, Usd.parse("1"), None, CLIENT),
+        PendingPayment(3, Usd.parse("1"), Ether(1), CLIENT),
+    ]
     assert ids(amounts_received(pending, NOTHING, TERMS).payments) == [1]
 
 
@@ -71,7 +79,8 @@ def test_nothing_pending_orders_nothing() -> None:
 
 def test_quoted_never_orders_above_the_limit_and_sets_aside_what_alone_is_above() -> None:
     pending = [
-        PendingPayment(number, Usd.parse(usd), None) for number, usd in enumerate(("130", "48.5", "48.5", "1"), 1)
+        PendingPayment(number, Usd.parse(usd), None, CLIENT)
+        for number, usd in enumerate(("130", "48.5", "48.5", "1"), 1)
     ]
     amounts = amounts_quoted(pending, Price(2_425, 0), limited("0.04"))
     assert (ids(amounts.payments), ids(amounts.too_large)) == ([2, 3], [1])
@@ -79,7 +88,7 @@ def test_quoted_never_orders_above_the_limit_and_sets_aside_what_alone_is_above(
 
 
 def test_the_guard_is_asked_with_these_amounts() -> None:
-    amounts = amounts_received([PendingPayment(1, Usd.parse("100"), Ether.parse("0.04"))], NOTHING, TERMS)
+    amounts = amounts_received([PendingPayment(1, Usd.parse("100"), Ether.parse("0.04"), CLIENT)], NOTHING, TERMS)
     market = Market(Price(2_500, 0), Tether.parse("97"), Ether.parse("0.05"), None, NOTHING)
     held = check_order(amounts.ordered, amounts.worth, market, TERMS.guard)
     assert held is not None
@@ -97,7 +106,7 @@ limits_wei = st.integers(min_value=1, max_value=3 * 10**18)
 @given(nets=nets, dust=dusts, decimals=decimals, limit=limits_wei)
 def test_received_accounts_for_every_wei(nets: list[int], dust: int, decimals: int, limit: int) -> None:
     terms = replace(TERMS, exchange_decimals=decimals, guard=replace(TERMS.guard, max_transfer=Ether(limit)))
-    pending = [PendingPayment(number, Usd(1), Ether(net)) for number, net in enumerate(nets)]
+    pending = [PendingPayment(number, Usd(1), Ether(net), CLIENT) for number, net in enumerate(nets)]
     amounts = amounts_received(pending, Ether(dust), terms)
     assert Ether.total(amounts.member_wei) + Ether(dust) == amounts.ordered + amounts.dust_out
     assert [payment.net for payment in amounts.payments] == list(amounts.member_wei)
@@ -111,10 +120,51 @@ def test_received_accounts_for_every_wei(nets: list[int], dust: int, decimals: i
 @given(weights=weights, decimals=decimals, answer=st.integers(min_value=10**6, max_value=10**13), limit=limits_wei)
 def test_quoted_members_sum_to_the_order(weights: list[int], decimals: int, answer: int, limit: int) -> None:
     terms = replace(TERMS, exchange_decimals=decimals, guard=replace(TERMS.guard, max_transfer=Ether(limit)))
-    pending = [PendingPayment(number, Usd(weight), None) for number, weight in enumerate(weights)]
+    pending = [PendingPayment(number, Usd(weight), None, CLIENT) for number, weight in enumerate(weights)]
     amounts = amounts_quoted(pending, Price(answer, 8), terms)
     if amounts.payments and amounts.worth.is_positive():
         assert Ether.total(amounts.member_wei) == amounts.ordered
     assert amounts.ordered <= Ether(limit)
     assert (amounts.dust_in, amounts.dust_out) == (NOTHING, NOTHING)
     assert all(not wei.is_negative() for wei in amounts.member_wei)
+
+
+def worth_100(number: int, eth: str, wallet: str = CLIENT) -> PendingPayment:
+    return PendingPayment(number, Usd.parse("100"), Ether.parse(eth), wallet)
+
+
+def odd(*payments: PendingPayment, terms: Terms = TERMS) -> list[int]:
+    return ids(list(why_odd(payments, Price(2_500, 0), terms)))
+
+
+def test_a_payment_is_odd_beyond_its_band_on_either_side_and_not_at_the_edge() -> None:
+    good, edges = worth_100(1, "0.04"), (worth_100(2, "0.02"), worth_100(3, "0.06"))
+    assert odd(good, *edges) == []
+    below, above = worth_100(4, "0.019999999999999999"), worth_100(5, "0.0600000004")
+    assert odd(good, *edges, below, above) == [4, 5]
+    (reason,) = why_odd([good, worth_100(2, "0.4")], Price(2_500, 0), TERMS).values()
+    assert "0.4 ETH is worth 1000.00 USD" in reason
+    assert "reported as 100.00 USD: 900.00 % apart, allowed 50 %" in reason
+
+
+def test_when_more_than_half_are_far_off_it_is_not_the_payments_that_are_odd() -> None:
+    good, bad = worth_100(1, "0.04"), [worth_100(number, "0.4") for number in (2, 3)]
+    assert odd(good, bad[0]) == [2]
+    assert odd(good, *bad) == []
+    assert odd(bad[0]) == []
+
+
+def test_an_address_of_ours_is_odd_whatever_else_is() -> None:
+    wallets = (TERMS.payout_address, TERMS.refund_address.lower(), TERMS.usdt_contract_address.upper(), "0x" + "0" * 40)
+    ours = [worth_100(number, "0.4", wallet) for number, wallet in enumerate(wallets, 2)]
+    assert odd(worth_100(1, "0.04"), *ours) == [2, 3, 4, 5]
+
+
+def test_funding_quoted_asks_no_payment_what_its_ether_is_worth() -> None:
+    quoted = replace(TERMS, funding="quoted")
+    assert odd(worth_100(1, "0.04"), worth_100(2, "0.4"), terms=quoted) == []
+    assert odd(worth_100(1, "0.04", TERMS.payout_address), terms=quoted) == [1]
+
+
+def test_a_payment_that_weighs_nothing_has_no_band() -> None:
+    assert odd(worth_100(1, "0.04"), PendingPayment(2, Usd.zero(), Ether(1), CLIENT)) == []

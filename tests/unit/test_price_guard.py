@@ -17,6 +17,7 @@ LIMITS = GuardLimits(
     order_value_band=Percent.parse("10"),
     max_transfer=Ether.parse("0.04"),
     max_gas_share=Percent.parse("10"),
+    payment_value_band=Percent.parse("50"),
 )
 MARKET = Market(
     feed=Price(2_500 * 10**8, 8),

@@ -161,6 +161,36 @@ def sim(seeds: int, seed: int | None, until_failure: bool, mutants: bool, as_jso
     sys.exit(run_many(seeds, until_failure=until_failure, as_json=as_json))
 
 
+@click.command()
+@click.argument("lines", nargs=-1, metavar="[LINE]... | soak")
+@click.option("--quick", is_flag=True, help="Fewer rows and rounds: a first look in under a minute.")
+@click.option("--json", "as_json", is_flag=True, help="Only JSON on standard output.")
+@click.option(
+    "--plot", type=click.Path(dir_okay=False, writable=True, path_type=Path), metavar="FILE.png", help="Draw it too."
+)
+@click.option("--write-readme", is_flag=True, help="Put the whole run's table and picture into the README.")
+@click.option("--minutes", type=click.FloatRange(0.2, 600), default=10, show_default=True, help="How long to soak.")
+def bench(
+    lines: tuple[str, ...], quick: bool, as_json: bool, plot: Path | None, write_readme: bool, minutes: float
+) -> None:
+    """Measure the fleet beside what the machine can do at all, and say which targets are reached.
+
+    Lines are intake, pending, claim, distribution, reserve, start, demo and counts; all of them by default. Soak posts
+    payments at 80 % of the measured rate while PostgreSQL is restarted once, and counts what was accepted.
+    """
+    _require_sandbox("bench")
+    from shared.sandbox.processes import ended_once
+
+    with ended_once():
+        if lines == ("soak",):
+            from shared.sandbox.bench.soak import run_soak
+
+            sys.exit(run_soak(minutes, as_json=as_json))
+        from shared.sandbox.bench.run import BenchOptions, run_bench
+
+        sys.exit(run_bench(ROOT, BenchOptions(lines, quick, as_json, plot, write_readme)))
+
+
 @click.group()
 def drill() -> None:
     """Practise on the sandbox what must work on the worst day."""
@@ -181,7 +211,7 @@ def drill_restore(as_json: bool) -> None:
         sys.exit(run(ROOT, as_json=as_json))
 
 
-VERBS = (demo, up, fault, test, check, sim, drill)
+VERBS = (demo, up, fault, test, check, sim, bench, drill)
 
 
 def _require_sandbox(verb: str) -> None:

@@ -5,7 +5,7 @@ the owner ends (`lifetime.guarded`). PostgreSQL refuses to run as root, so for r
 `embedded_postgres`; permissions of folders that are not ours are never widened for that: what this user cannot reach
 is copied, or lives under the temporary folder.
 
-Public: EmbeddedPostgres, PostgresFailed, reclaim.
+Public: EmbeddedPostgres, PostgresFailed, program, reclaim.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ HOST = "127.0.0.1"
 OWNER_ROLE = "postgres"
 PORT_TRIES = 5
 
-__all__ = ["EmbeddedPostgres", "PostgresFailed", "reclaim"]
+__all__ = ["EmbeddedPostgres", "PostgresFailed", "program", "reclaim"]
 
 
 @dataclass
@@ -85,6 +85,12 @@ class EmbeddedPostgres:
         self.process.stop()
         release_place(self.place, remove=self.temporary)
 
+    def restart(self) -> None:
+        """Stop it and start it again on its port; a durable cluster goes on with its rows. Raises PostgresFailed."""
+        self.process.stop()
+        binaries = _reachable_binaries()
+        self.process, _ = _start_on_some_port(binaries, self.place, self.port, self.durable, self.log)
+
     def __enter__(self) -> EmbeddedPostgres:
         return self
 
@@ -101,11 +107,16 @@ class EmbeddedPostgres:
         """Drop database `name`, ending its sessions; absent is fine."""
         self._ask("dropdb", "--force", "--if-exists", "--", name)
 
-    def _ask(self, program: str, *arguments: str) -> None:
+    def _ask(self, name: str, *arguments: str) -> None:
         where = ["--host", self.host, "--port", str(self.port), "--username", self.user]
-        if program in ("createdb", "dropdb"):
+        if name in ("createdb", "dropdb"):
             where += ["--maintenance-db", "postgres"]
-        _run([str(_reachable_binaries() / program), *where, *arguments])
+        _run([str(_reachable_binaries() / name), *where, *arguments])
+
+
+def program(name: str) -> Path:
+    """One of PostgreSQL's own programs: psql, pgbench, vacuumdb."""
+    return _reachable_binaries() / name
 
 
 def _wheel_programs() -> Path:

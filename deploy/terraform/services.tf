@@ -110,9 +110,10 @@ locals {
   environments = {
     for name, service in local.services : name => merge(
       {
-        SERVICE_URL        = local.urls[name]
-        SERVICE_IDENTITY   = local.emails[service.role]
-        SECRETS_PROJECT_ID = var.project_id
+        SERVICE_URL         = local.urls[name]
+        SERVICE_IDENTITY    = local.emails[service.role]
+        IDENTITY_CHECKED_BY = service.role == "intake" && var.open_intake ? "service" : "cloud_run"
+        SECRETS_PROJECT_ID  = var.project_id
       },
       {
         for caller in service.callers : "${upper(caller)}_CALLERS" => join(",", local.identities[caller])

@@ -27,6 +27,7 @@ from shared.http.routing import Json, RefuseMessage, Route
 from shared.http.settings import ServiceSettings
 from shared.http.stream import drain
 from shared.messages import Keyring
+from shared.queue.renewal import Keys, keys_of
 
 _EXTENSION = "gcpay"
 _CODE_OF_STATUS = {404: "not_found", 405: "method_not_allowed", 500: "internal_error"}
@@ -55,22 +56,29 @@ def create_service(
     refuse: RefuseMessage | None,
     *,
     keyring: Keyring | None = None,
+    keys: Keys | None = None,
     clock: Callable[[], datetime] = utc_now,
     verifier: IdentityVerifier | None = None,
 ) -> Flask:
     """The WSGI application of one service: its routes, /health and /live. Opens no connection and starts nothing.
 
     `refuse` commits a task's refused message; None only for a service without a database, whose refusals are alerts in
-    the log. `keyring` opens tokens and is needed as soon as one route takes them.
+    the log. `keyring` opens tokens and is needed as soon as one route takes them; `keys` says where it is read
+    anew, if not as the settings say.
     """
     if keyring is None and any(route.body == "token" for route in routes):
         raise ValueError("a service with token routes needs a keyring")
+    if keyring is not None:
+        keys = keys or keys_of(settings, keyring)
     description = ServiceDescription(service=SERVICE_OF_ROLE[role], role=role, routes=tuple(routes))
     app = Flask(role, static_folder=None, template_folder=None)
     app.url_map.merge_slashes = False  # a redirect would be the framework's own page
     app.extensions[_EXTENSION] = description
     identities = verifier or IdentityVerifier(
-        [settings.service_url], settings.oidc_issuers, IssuerKeys(settings.oidc_certs_url)
+        [settings.service_url],
+        settings.oidc_issuers,
+        IssuerKeys(settings.oidc_certs_url),
+        behind_cloud_run=settings.identity_checked_by == "cloud_run",
     )
     for route in routes:
         app.add_url_rule(
@@ -80,7 +88,7 @@ def create_service(
                 service=description.service,
                 route=route,
                 identities=identities,
-                keyring=keyring,
+                keys=keys,
                 refuse=refuse,
                 clock=clock,
                 max_body_bytes=settings.max_body_bytes,

@@ -71,6 +71,10 @@ class ServiceSettings(SecretsSettings):
     oidc_certs_url: ServiceUrl = Field(
         default="https://www.googleapis.com/oauth2/v3/certs", description="where the issuer's public keys are read"
     )
+    identity_checked_by: Literal["service", "cloud_run"] = Field(
+        "service",
+        description="cloud_run: its IAM checks every call and removes the token's signature; never for an open service",
+    )
     log_format: Literal["json", "console"] = Field("json", description="json for Cloud Logging, console for people")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="lines below it are not written"

@@ -97,6 +97,13 @@ PLANTED: Final[list[tuple[str, str, tuple[str, str], str]]] = [
     ("callers", "invokers.tf", ("var.open_intake ? 1 : 0", "1"), "allUsers may call GCAccumulator"),
     ("callers", "invokers.tf", ("roles/run.invoker", "roles/run.admin"), "gives roles/run.admin"),
     (
+        "callers",
+        "services.tf",
+        ('&& var.open_intake ? "service" : "cloud_run"', '? "service" : "cloud_run"'),
+        "is guarded",
+    ),
+    ("callers", "invokers.tf", ("var.open_intake ? 1 : 0", "1"), "believes cloud_run, and is open"),
+    (
         "jobs",
         "scheduler.tf",
         ('route    = "/check-threshold"', 'route    = "/check-treshold"'),

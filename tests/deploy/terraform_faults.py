@@ -149,6 +149,11 @@ def callers(declared: Declared) -> Iterator[str]:
             yield f"{each} gives {each.body['role']}"
     for service in SERVICES:
         environment = declared.environment(service)
+        # Cloud Run takes the signature off a token that its IAM has checked; anybody can send one without.
+        is_open = any(who.startswith("all") for to, who in bound if to == service)
+        if (environment.get("IDENTITY_CHECKED_BY") == "cloud_run") == is_open:
+            believed = environment.get("IDENTITY_CHECKED_BY")
+            yield f"{service} believes {believed}, and is {'open' if is_open else 'guarded'}"
         allowed = {
             email for name, value in environment.items() if name.endswith("_CALLERS") for email in value.split(",")
         }

@@ -1,6 +1,6 @@
 """Every kind of alert that the fleet raises, in one table: how bad it is, what it names, and what to do next.
 
-A test compares the table with the code that raises alerts and with the runbook, so neither can forget a kind.
+A test compares the table with the code that raises alerts and with the runbooks, so neither can forget a kind.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-RUNBOOK_FILE: Final = "deploy/runbooks/alerts.md"
+RUNBOOK_FOLDER: Final = "deploy/runbooks"
 
 Severity = Literal["critical", "warning", "notice"]
 
@@ -28,8 +28,8 @@ class AlertKind:
 
     @property
     def runbook(self) -> str:
-        """Where the runbook speaks of it: a path in the repository, with the section's anchor."""
-        return f"{RUNBOOK_FILE}#{self.name}"
+        """The page about it: a path in the repository."""
+        return f"{RUNBOOK_FOLDER}/{self.name}.md"
 
 
 def kind_of(name: str) -> AlertKind:

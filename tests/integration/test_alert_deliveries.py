@@ -81,7 +81,7 @@ def test_an_alert_becomes_one_task_and_one_call_with_the_whole_record(world: Bat
         "money_at_risk": ["0.040000000000000000 ETH"],
         "rows": ["transfer batch_1"],
         "next_step": "approve or void it",
-        "runbook": "deploy/runbooks/alerts.md#transfer_held",
+        "runbook": "deploy/runbooks/transfer_held.md",
         "dedupe_key": "transfer_held/batch_1/limit",
         "at": world.now.isoformat(),
     }

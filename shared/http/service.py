@@ -19,6 +19,7 @@ from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.routing import RequestRedirect
 
 from shared.http.entrance import Entrance, new_reference
+from shared.http.errors import IdentityUnproven
 from shared.http.health import Component, Health
 from shared.http.identity import IdentityVerifier, IssuerKeys
 from shared.http.openapi import ServiceDescription
@@ -28,8 +29,10 @@ from shared.http.settings import ServiceSettings
 from shared.http.stream import drain
 from shared.messages import Keyring
 from shared.queue.renewal import Keys, keys_of
+from shared.telemetry import get_logger
 
 _EXTENSION = "gcpay"
+_SECOND_IDENTITY = "X-Serverless-Authorization"
 _CODE_OF_STATUS = {404: "not_found", 405: "method_not_allowed", 500: "internal_error"}
 _SENTENCE_OF_STATUS = {
     404: "There is no such route.",
@@ -97,6 +100,7 @@ def create_service(
             provide_automatic_options=False,
         )
     _add_health(app, description.service, settings.build_id, Health(health), clock)
+    app.before_request(_no_way_beside)
     app.register_error_handler(HTTPException, _framework_error)
     app.after_request(_with_headers)
     return app
@@ -128,6 +132,33 @@ def _add_health(app: Flask, service: str, version: str, health: Health, clock: C
 
     app.add_url_rule("/health", "health", show_health, methods=["GET"], provide_automatic_options=False)
     app.add_url_rule("/live", "live", show_life, methods=["GET"], provide_automatic_options=False)
+
+
+def _no_way_beside() -> Response | None:
+    """A path has one spelling, and a call has one identity.
+
+    The framework takes several slashes for one; a proxy in front of us may read another path than we do. Of two
+    identities Cloud Run's IAM checks the one in X-Serverless-Authorization and passes `Authorization` on as it came:
+    who may call at all could then write there whom he likes, the words for a removed signature included.
+    """
+    rule = request.url_rule
+    if rule is None:
+        return None
+    if request.environ["PATH_INFO"] != rule.rule:
+        return _framework_error(NotFound())
+    if request.method == "POST" and _SECOND_IDENTITY in request.headers:
+        get_logger().info("call_refused", code=IdentityUnproven.code, reason="two identities", route=rule.rule)
+        body = {
+            "status": "error",
+            "code": IdentityUnproven.code,
+            "message": f"An identity travels in Authorization alone, without {_SECOND_IDENTITY}.",
+            "reference": new_reference(),
+            "field": _SECOND_IDENTITY,
+        }
+        response = _json(body, IdentityUnproven.http_status)
+        response.headers["WWW-Authenticate"] = "Bearer"
+        return response
+    return None
 
 
 def _framework_error(error: HTTPException) -> Response:

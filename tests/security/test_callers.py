@@ -11,7 +11,7 @@ from shared.http.errors import IdentityUnproven
 from shared.sandbox.fleet.identities import SERVICES
 from shared.sandbox.identity import IdentityClient
 from tests.e2e.forged import Forger
-from tests.security.house import Door, House, token_body
+from tests.security.house import JSON_TYPE, Door, House, an_app, token_body
 from tests.security.tokens import sealed
 
 # Not read from the code: a route that is added, or a caller that is let in, must be added here by a person.
@@ -160,3 +160,35 @@ def test_two_identities_in_one_call_are_none(house: House) -> None:
             for joined in (f"{good}, Bearer x", f"{good},{good}", f"Bearer x, {good}", f"{good} {good}"):
                 answer = house.post(door, good_body(house, door), {"Authorization": joined})
                 assert answer.status_code == 401, (str(door), joined[-20:])
+
+
+def test_behind_cloud_run_nobody_writes_another_identity_beside_his_own(house: House) -> None:
+    """Cloud Run's IAM checks X-Serverless-Authorization when it is there, and passes Authorization on as it came.
+
+    Whoever may call a service at all could then call it as anybody: the words for a removed signature are no secret.
+    """
+    apps = {
+        name: an_app(name, each | {"IDENTITY_CHECKED_BY": "cloud_run"}) for name, each in house.environments.items()
+    }
+    with house.nothing_changes():
+        for door in house.doors:
+            client, body = apps[door.service].test_client(), good_body(house, door)
+            forged = house.identity(house.caller(door), door.service)["Authorization"].rpartition(".")[0]
+            forged += ".SIGNATURE_REMOVED_BY_GOOGLE"
+            own = house.identity(house.who.scheduler, door.service)["Authorization"]
+            for second in (own, own.rpartition(".")[0] + ".SIGNATURE_REMOVED_BY_GOOGLE", "", "x"):
+                headers = JSON_TYPE | {"Authorization": forged, "X-Serverless-Authorization": second}
+                answer = client.post(door.route.path, data=body, headers=headers)
+                assert (answer.status_code, answer.get_json()["code"]) == (401, "identity_unproven"), str(door)
+                assert answer.headers["WWW-Authenticate"] == "Bearer"
+            joined = {"Authorization": f"{own},{forged}"}
+            assert client.post(door.route.path, data=body, headers=JSON_TYPE | joined).status_code == 401, str(door)
+
+
+def test_where_the_service_checks_signatures_itself_the_words_for_a_removed_one_are_worth_nothing(house: House) -> None:
+    with house.nothing_changes():
+        for door in house.doors:
+            forged = house.identity(house.caller(door), door.service)["Authorization"].rpartition(".")[0]
+            for words in ("SIGNATURE_REMOVED_BY_GOOGLE", "signature_removed_by_google", ""):
+                headers = {"Authorization": f"{forged}.{words}"}
+                assert house.post(door, good_body(house, door), headers).status_code == 401, (str(door), words)

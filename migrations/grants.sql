@@ -101,7 +101,7 @@ GRANT INSERT ON book_entry TO gcpay_operator; -- a batch that is released takes 
 GRANT INSERT ON outbox TO gcpay_operator; -- the fence is asked for as the conductor would; its sweep makes the task
 GRANT INSERT ON pause TO gcpay_operator;
 GRANT UPDATE (reason, paused_by, paused_at, expires_at) ON pause TO gcpay_operator;
-GRANT UPDATE (conversion_status, parked_reason, batch_conversion_id, updated_at, due_at) ON payout_accumulation TO gcpay_operator;
+GRANT UPDATE (conversion_status, parked_reason, batch_conversion_id, v1_batch_conversion_id, updated_at, due_at) ON payout_accumulation TO gcpay_operator;
 GRANT UPDATE (conversion_status, reason, attempts_forgiven, updated_at, due_at) ON batch_conversions TO gcpay_operator;
 GRANT UPDATE (live) ON batch_member TO gcpay_operator;
 GRANT UPDATE (request_status, reason, updated_at, due_at) ON hostpay_request TO gcpay_operator;

@@ -12,6 +12,7 @@ from shared.ops.cli_books import books
 from shared.ops.cli_operate import VERBS
 from shared.ops.cli_report import VERBS as REPORT_VERBS
 from shared.ops.cli_sandbox import VERBS as SANDBOX_VERBS
+from shared.ops.cli_upgrade import VERBS as UPGRADE_VERBS
 from shared.ops.exits import Exit, Leave
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,6 +22,7 @@ _SECTIONS = {
     "Prove it": ["test", "check", "sim", "drill"],
     "Look at it": ["status", "report", "explain", "parked", "books", "verify-proof", "operator-log", "config"],
     "Operate it": ["retry", "release", "abandon-order", "approve", "pause", "resume", "recover-account"],
+    "Take over": ["import-v1", "release-v1"],
 }
 _EXAMPLES = [
     ("gcpay demo", "three payments become one swap and three shares"),
@@ -40,6 +42,7 @@ _EXAMPLES = [
     ("gcpay report --since 2026-03-01 --csv", "where is all money, and what did the period bring and cost?"),
     ("gcpay explain 4479119533", "where is the money of this payment?"),
     ("gcpay release BATCH --by me --reason why", "what would it change? --yes does it"),
+    ("gcpay import-v1 --from export --fee 15 --by me --reason why", "what would be imported? --yes does it"),
     ("gcpay books check", "do the books balance?"),
     ("gcpay books gateway TX --by me --reason payout", "the gateway's ETH is in the wallet: book it"),
     ("gcpay verify-proof ID --node URL", "did this transfer really end as it is written?"),
@@ -146,7 +149,7 @@ def recover_account(
     )
 
 
-for each in (*SANDBOX_VERBS, *VERBS, *REPORT_VERBS, books):
+for each in (*SANDBOX_VERBS, *VERBS, *REPORT_VERBS, books, *UPGRADE_VERBS):
     gcpay.add_command(each)
 
 

@@ -43,7 +43,7 @@ def test_every_link_of_the_readme_leads_somewhere() -> None:
 def test_every_command_of_the_readme_exists() -> None:
     from shared.ops.cli import gcpay
 
-    verbs = set(re.findall(r"\./gcpay ([a-z]+(?:-[a-z]+)*)", README))
+    verbs = set(re.findall(r"\./gcpay ([a-z]+(?:-[a-z0-9]+)*)", README))
     assert verbs == set(gcpay.commands)
 
 

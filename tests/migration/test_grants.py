@@ -158,7 +158,8 @@ def test_the_operator_reads_everything_and_writes_what_the_verbs_need(database: 
     assert writes == {table: {"INSERT"} for table in tells} | {
         "pause": {"INSERT", *updates("reason", "paused_by", "paused_at", "expires_at")},
         "payout_accumulation": updates(
-            "conversion_status", "parked_reason", "batch_conversion_id", "updated_at", "due_at"
+            *("conversion_status", "parked_reason", "batch_conversion_id", "v1_batch_conversion_id"),
+            *("updated_at", "due_at"),
         ),
         "batch_conversions": updates("conversion_status", "reason", "attempts_forgiven", "updated_at", "due_at"),
         "batch_member": updates("live"),

@@ -46,6 +46,11 @@ def is_to_be_repaid(transfer: Row) -> bool:
 
 def against_retry_of_payment(payment: Row) -> str | None:
     """A parked payment may be pending again: the next tick takes it, or parks it anew if it cannot be batched."""
+    if payment["v1_batch_conversion_id"] is not None:
+        return (
+            "the predecessor was swapping it and may have paid for it: when somebody knows that it did not, "
+            f"gcpay release-v1 {payment['v1_batch_conversion_id']}"
+        )
     if payment["conversion_status"] == "parked":
         return None
     if payment["conversion_status"] == "completed":
@@ -166,6 +171,8 @@ def allowed(s: Standing) -> Iterator[str]:
     """The commands that would be accepted now, for this matter, without --by, --reason and --yes."""
     if s.payment is not None and against_retry_of_payment(s.payment) is None:
         yield f"gcpay retry {s.payment['payment_ref']}"
+    if s.payment is not None and s.payment["v1_batch_conversion_id"] is not None:
+        yield f"gcpay release-v1 {s.payment['v1_batch_conversion_id']}"
     if s.batch is not None:
         batch = s.batch["batch_conversion_id"]
         if against_retry_of_batch(s) is None:

@@ -38,7 +38,7 @@ SELECT found.kind, found.key, found.batch, found.order_id
 SELECT id, payment_ref, client_id, client_payout_currency, payment_amount_usd_micros, fee_usd_micros,
        pending_usd_amount_micros, outcome_currency, net_wei, conversion_status, parked_reason,
        batch_conversion_id::text AS batch_conversion_id, converted_usdt_amount_units, conversion_tx_hash, usdt_tx_hash,
-       created_at, updated_at, due_at
+       v1_batch_conversion_id::text AS v1_batch_conversion_id, created_at, updated_at, due_at
   FROM payout_accumulation
  WHERE id = :id;
 

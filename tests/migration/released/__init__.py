@@ -29,7 +29,7 @@ ROLE_OF_FOLDER: Final = {
     "GCHostPay3": EXECUTOR,
 }
 # What only the owner asks: migrations, recoveries and imports.
-_OF_THE_OWNER: Final = ("shared/db/history.sql:allow", "shared/ops/recovery/", "shared/ops/upgrade/")
+_OF_THE_OWNER: Final = ("shared/db/history.sql:allow", "shared/ops/recovery/", "shared/ops/upgrade/take_in.sql:")
 _NOT_FOR_INTAKE: Final = ("shared/db/heartbeat.sql:beat",)  # it has no job of the scheduler, so it marks none
 _ENTRY: Final = re.compile(r"-- (?P<name>\S+) as (?P<roles>.+)\n(?P<text>(?:.+\n)+);\n")
 

@@ -16,6 +16,7 @@ from shared.sandbox.check import (
     file_length,
     file_names,
     libraries_have_a_room,
+    macs_in_constant_time,
     no_addresses,
     no_float_near_money,
     no_foreign_ids,
@@ -23,6 +24,7 @@ from shared.sandbox.check import (
     packages_say_what_they_are,
     pure_rooms,
     sandbox_is_loaded_late,
+    sql_is_bound,
     sql_takes_the_time,
 )
 from shared.sandbox.check.checkout import Checkout, Finding, Source
@@ -45,6 +47,7 @@ _MODULES: tuple[Rule, ...] = (
     file_length,
     file_names,
     libraries_have_a_room,
+    macs_in_constant_time,
     no_addresses,
     no_float_near_money,
     no_foreign_ids,
@@ -52,6 +55,7 @@ _MODULES: tuple[Rule, ...] = (
     packages_say_what_they_are,
     pure_rooms,
     sandbox_is_loaded_late,
+    sql_is_bound,
     sql_takes_the_time,
 )
 RULES: dict[str, Rule] = {rule.__name__.rpartition(".")[2]: rule for rule in _MODULES}

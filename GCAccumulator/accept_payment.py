@@ -112,7 +112,7 @@ def why_unusable(body: WebhookBody) -> str | None:
     """Why the payment can be recorded but not batched; None when it can."""
     if body.outcome_currency in (None, "eth"):
         return None
-    return f"nowpayments_outcome_currency is {body.outcome_currency}: only ETH that arrived can be swapped"
+    return f"nowpayments_outcome_currency is {body.outcome_currency}: only ETH that arrived can be swapped; pay it back"
 
 
 def _repeated(database: Database, body: WebhookBody, now: datetime) -> Recorded:

@@ -20,7 +20,7 @@ from shared.ops.acts import approve
 from shared.ops.recovery import Recovery, recover
 from shared.sandbox.chain import HOST_WALLET
 from tests.integration.executor_world import DEPOSIT, SOME_ETH
-from tests.integration.intake_world import FIFTY, IntakeWorld
+from tests.integration.intake_world import FIFTY, IntakeWorld, changed
 from tests.integration.operations_world import Operations
 
 Names = Mapping[str, str]
@@ -31,8 +31,8 @@ WEEK = 7
 
 
 def payment_parked(world: Operations, intake: IntakeWorld) -> Names:
-    in_doge = FIFTY[:-1] + ', "nowpayments_outcome_currency": "doge"}'
-    assert intake.post(in_doge).status == 200
+    assert intake.post(changed(FIFTY, nowpayments_outcome_amount=None)).status == 200
+    world.fleet.batcher.tick()
     return {"PAYMENT": "4479119533"}
 
 

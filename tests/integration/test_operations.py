@@ -45,6 +45,20 @@ def test_a_parked_payment_is_pending_again_and_is_told_by_whom(world: Operations
     assert evidence == [{"by": BY, "reason": REASON, "operator_log": 1}]
 
 
+def test_what_arrived_in_another_currency_is_not_tried_again_and_the_refusal_says_what_to_do(world: Operations) -> None:
+    payment = world.a_parked_payment()
+    with world.owner.transaction() as conn:
+        conn.run("update payout_accumulation set outcome_currency = 'doge'")
+    refusal = "is not tried again: doge arrived for it, .* Whoever holds the doge pays it back, .* stays parked"
+    for funding in ("received", "quoted"):
+        world.fleet.batcher.with_terms(funding=funding)
+        with pytest.raises(NotAllowed, match=refusal):
+            world.do(retry(payment))
+        world.fleet.batcher.tick()
+    assert world.fleet.batcher.statuses() == ["parked"]
+    assert [row.allowed for row in world.parked()] == [[]]
+
+
 def test_a_batch_whose_attempts_are_spent_gets_as_many_again_and_is_paid_once(world: Operations) -> None:
     batch = world.a_batch_with_spent_attempts()
     asked = world.fleet.batcher.exchange.asked

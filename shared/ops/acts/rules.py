@@ -52,12 +52,22 @@ def against_retry_of_payment(payment: Row) -> str | None:
             f"gcpay release-v1 {payment['v1_batch_conversion_id']}"
         )
     if payment["conversion_status"] == "parked":
-        return None
+        return _against_what_arrived(payment["outcome_currency"])
     if payment["conversion_status"] == "completed":
         return f"it is completed: its share of batch {payment['batch_conversion_id']} is credited"
     if payment["batch_conversion_id"] is not None:
         return f"it is {payment['conversion_status']} in batch {payment['batch_conversion_id']}: act on the batch"
     return f"it is {payment['conversion_status']}: only a parked payment is made pending again"
+
+
+def _against_what_arrived(currency: str | None) -> str | None:
+    """No setting and no second try makes ETH of another currency; with BATCH_FUNDING=quoted ours would pay for it."""
+    if currency in (None, "eth"):
+        return None
+    return (
+        f"{currency} arrived for it, and only ETH can be swapped. Whoever holds the {currency} pays it back, or pays "
+        "the client, outside of the fleet; the payment stays parked, which pays nobody"
+    )
 
 
 def against_retry_of_batch(s: Standing) -> str | None:

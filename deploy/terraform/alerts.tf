@@ -1,5 +1,5 @@
-# Whom Cloud Monitoring calls. The fleet brings its own alerts to the webhook (deploy/runbooks/alerts.md); these policies see
-# what the fleet cannot say of itself, and repeat by a second way what must not be missed. `runbook`: the section there.
+# Whom Cloud Monitoring calls. The fleet brings its own alerts to the webhook; these policies see what the fleet cannot say
+# of itself, and repeat by a second way what must not be missed. `runbook`: the page in deploy/runbooks.
 
 locals {
   # A line of this name in the log calls a person.
@@ -11,8 +11,8 @@ locals {
     result_outside_band     = { runbook = "result_outside_band", filter = "jsonPayload.message=\"result_outside_band\"" }
     message_refused         = { runbook = "message_refused", filter = "jsonPayload.message=\"message_refused\"" }
     message_not_stored      = { runbook = "message_refused", filter = "jsonPayload.message=\"message_not_stored\"" }
-    invariant_broken        = { runbook = "request_stuck", filter = "jsonPayload.message=\"invariant_broken\"" }
-    alert_not_delivered     = { runbook = "scheduler_silent", filter = "jsonPayload.message=\"alert_not_delivered\"" }
+    invariant_broken        = { runbook = "broken", filter = "jsonPayload.message=\"invariant_broken\"" }
+    alert_not_delivered     = { runbook = "alerts", filter = "jsonPayload.message=\"alert_not_delivered\"" }
     scheduler_not_looked_at = { runbook = "scheduler_silent", filter = "jsonPayload.message=\"scheduler_not_looked_at\"" }
   }
 
@@ -23,7 +23,7 @@ locals {
   }
   too_high = {
     service_fails = {
-      runbook = "request_stuck"
+      runbook = "broken"
       filter  = "resource.type=\"cloud_run_revision\" AND metric.type=\"run.googleapis.com/request_count\" AND metric.labels.response_code_class=\"5xx\""
       aligner = "ALIGN_RATE"
       above   = 0.1
@@ -37,7 +37,7 @@ locals {
       for_s   = 900
     }
     database_is_full = {
-      runbook = "payments_overdue"
+      runbook = "try-later"
       filter  = "resource.type=\"cloudsql_database\" AND metric.type=\"cloudsql.googleapis.com/database/disk/utilization\""
       aligner = "ALIGN_MAX"
       above   = 0.9
@@ -68,7 +68,7 @@ resource "google_monitoring_alert_policy" "told_by_the_log" {
 
   documentation {
     mime_type = "text/markdown"
-    content   = "${var.runbook_url}/alerts.md#${each.value.runbook}"
+    content   = "${var.runbook_url}/${each.value.runbook}.md"
   }
 
   depends_on = [google_project_service.api]
@@ -95,7 +95,7 @@ resource "google_monitoring_alert_policy" "silent" {
 
   documentation {
     mime_type = "text/markdown"
-    content   = "${var.runbook_url}/alerts.md#${each.value.runbook}"
+    content   = "${var.runbook_url}/${each.value.runbook}.md"
   }
 }
 
@@ -121,7 +121,7 @@ resource "google_monitoring_alert_policy" "too_high" {
 
   documentation {
     mime_type = "text/markdown"
-    content   = "${var.runbook_url}/alerts.md#${each.value.runbook}"
+    content   = "${var.runbook_url}/${each.value.runbook}.md"
   }
 
   depends_on = [google_project_service.api]

@@ -1,11 +1,12 @@
 """The entrance of one route: what is checked, in which order, before a handler runs, and what its errors become."""
 
+import contextlib
 import json
 import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from flask import Response, request
 
@@ -15,6 +16,7 @@ from shared.http.errors import (
     UNEXPECTED_CODE,
     UNEXPECTED_SENTENCE,
     CallerNotAllowed,
+    KeyNotKnownYet,
     LengthMissing,
     RefusalNotStored,
     TokenMissing,
@@ -25,12 +27,15 @@ from shared.http.routing import Answer, Incoming, Json, RefusedMessage, RefuseMe
 from shared.http.signature import SIGNATURE_HEADER, TIMESTAMP_HEADER, check_signature, check_signature_headers
 from shared.http.stream import patient_stream
 from shared.lifecycle.reactions import Broken, Reaction, Refused, TryLater, Unknown
-from shared.messages import Keyring, Opened, open_sealed
+from shared.messages import Opened, TokenKeyUnknown, open_sealed
+from shared.queue.renewal import Keys, Renewal
 from shared.telemetry import alert, bind, get_logger, new_span, task_context, trace_of_call
 
 TASK_NAME_HEADER = "X-CloudTasks-TaskName"
 REFERENCE_HEADER = "X-Reference"
 _RETRY_AFTER_S = 5
+_ROTATION = timedelta(hours=1)  # by then every instance of the fleet has the newer key
+_CLOCKS_APART = timedelta(seconds=5)  # as far as a producer may be ahead of us
 _LONGEST_TASK_NAME = 500
 
 
@@ -59,7 +64,7 @@ class Entrance:
     service: str
     route: Route
     identities: IdentityVerifier
-    keyring: Keyring | None
+    keys: Keys | None
     refuse: RefuseMessage | None
     clock: Callable[[], datetime]
     max_body_bytes: int
@@ -90,7 +95,7 @@ class Entrance:
         if self.route.body != "ignored":
             body = parse_object(raw)
         if self.route.body == "token":
-            call.opened = self._open(body, call.now)
+            call.opened = self._open(body, call)
             bind(message_id=call.opened.message_id.hex(), edge=call.opened.edge.name)
             self._require_caller_of_edge(call, call.opened)
             body = {}
@@ -135,14 +140,35 @@ class Entrance:
         with patient_stream(request.environ) as stream:
             return read_exactly(stream, length)
 
-    def _open(self, body: Json, now: datetime) -> Opened:
+    def _open(self, body: Json, call: _Call) -> Opened:
+        now = call.now
         token = body.get("token")
         if not isinstance(token, str) or isinstance(token, JsonNumber) or not token:
             raise TokenMissing("The body must hold a text field named token.", field="token", rule="sealed token")
         if self.route.v1 is not None and self.route.v1.is_for(token):
             return self.route.v1.open(token, now)
-        assert self.keyring is not None
-        return open_sealed(self.route.edges, token, self.keyring, now)
+        assert self.keys is not None
+        tried_with = self.keys.generation
+        try:
+            return open_sealed(self.route.edges, token, self.keys.keyring, now)
+        except TokenKeyUnknown as unknown:
+            return self._open_with_newer_keys(token, unknown, self.keys.renew(tried_with), call)
+
+    def _open_with_newer_keys(self, token: str, unknown: TokenKeyUnknown, renewal: Renewal, call: _Call) -> Opened:
+        """A token under a newer key than ours waits for us; one that no key of the fleet opens is refused in the end.
+
+        While a rotation or a deployment is under way nobody can tell the two apart: the queue brings it again.
+        """
+        assert self.keys is not None
+        if renewal is Renewal.RENEWED:
+            with contextlib.suppress(TokenKeyUnknown):
+                return open_sealed(self.route.edges, token, self.keys.keyring, call.now)
+        longest = timedelta(seconds=max(edge.max_age_s for edge in self.route.edges))
+        age = call.now - unknown.issued_at
+        waits = longest if renewal is Renewal.UNREADABLE else _ROTATION
+        if call.task_name is not None and -_CLOCKS_APART <= age <= waits:
+            raise KeyNotKnownYet("This token is sealed with a key that is not ours, or not yet.") from unknown
+        raise unknown
 
     def _require_caller_of_edge(self, call: _Call, opened: Opened) -> None:
         """Where several producers share a route, each may only bring the tokens of its own edge."""

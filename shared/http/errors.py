@@ -67,6 +67,12 @@ class JsonMalformed(BodyRefused):
     code: ClassVar[str] = "json_malformed"
 
 
+class KeyNotKnownYet(TryLater):
+    """The token's key is not among ours: a rotation is under way, or it is nobody's. The queue repeats it."""
+
+    code: ClassVar[str] = "token_key_unknown"
+
+
 class TokenMissing(BodyRefused):
     """The object has no text field `token`."""
 

@@ -4,8 +4,8 @@ Messages: `Message` and its fourteen classes, `MESSAGE_TYPES`, `batch_unique_id`
 Edges:    `Edge`, one constant per edge, `ALL_EDGES`, `edge_named`.
 Tokens:   `Keyring`, `seal`, `open_sealed`, `Opened`, `Format`, `READS`, `SEALS`; `encode_body`, `decode_body` for the
           outbox; `V1Door`, `V1Window` for the predecessor's.
-Errors:   `TokenMalformed`, `TokenForeign`, `TokenExpired`, `TokenVersionUnsupported` (all Refused),
-          `MessageInvalid` and `KeyringError` (both Broken).
+Errors:   `TokenMalformed`, `TokenForeign` and of it `TokenKeyUnknown`, `TokenExpired`, `TokenVersionUnsupported`
+          (all Refused), `MessageInvalid` and `KeyringError` (both Broken).
 """
 
 from shared.messages.body import decode_body, encode_body
@@ -30,6 +30,7 @@ from shared.messages.errors import (
     MessageInvalid,
     TokenExpired,
     TokenForeign,
+    TokenKeyUnknown,
     TokenMalformed,
     TokenVersionUnsupported,
 )
@@ -95,6 +96,7 @@ __all__ = [
     "SwapFailed",
     "TokenExpired",
     "TokenForeign",
+    "TokenKeyUnknown",
     "TokenMalformed",
     "TokenVersionUnsupported",
     "TransferFinal",

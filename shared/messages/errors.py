@@ -1,5 +1,6 @@
 """What can be wrong with a message or a token: four answers for a token, because four different people act."""
 
+from datetime import datetime
 from typing import ClassVar
 
 from shared.lifecycle.reactions import Broken, Refused
@@ -35,6 +36,17 @@ class TokenForeign(Refused):
 
     code: ClassVar[str] = "token_foreign"
     http_status: ClassVar[int] = 401
+
+
+class TokenKeyUnknown(TokenForeign):
+    """Of a kind that this route takes, under a key that is none of ours on any edge: foreign, or newer than our keys.
+
+    `issued_at` is what the token claims; nothing of it is proven.
+    """
+
+    def __init__(self, message: str, issued_at: datetime) -> None:
+        super().__init__(message, field="token")
+        self.issued_at = issued_at
 
 
 class TokenExpired(Refused):

@@ -48,12 +48,26 @@ class Keyring:
     __slots__ = ("_secrets",)
 
     def __init__(self, internal: Sequence[str | bytes] = (), external: Sequence[str | bytes] = ()) -> None:
-        self._secrets: dict[Secret, tuple[bytes, ...]] = {
+        self._secrets: dict[Secret, tuple[bytes, ...]] = {}
+        self.take(internal, external)
+
+    def take(self, internal: Sequence[str | bytes], external: Sequence[str | bytes]) -> bool:
+        """Have these secrets from now on; whether they are others than before. At once for all threads, or not at all.
+
+        Raises KeyringError as the making of a keyring does, and then keeps what it has.
+        """
+        secrets: dict[Secret, tuple[bytes, ...]] = {
             "internal": _checked("internal", internal),
             "external": _checked("external", external),
         }
-        if set(self._secrets["internal"]) & set(self._secrets["external"]):
+        if set(secrets["internal"]) & set(secrets["external"]):
             raise KeyringError("the internal and the external secret must differ")
+        before, self._secrets = self._secrets, secrets
+        return before != secrets
+
+    def knows(self, key_id: bytes, secret: Secret, edge_name: str) -> bool:
+        """Whether one of our keys for this edge has this id."""
+        return any(_edge_key(one, edge_name).key_id == key_id for one in self._secrets[secret])
 
     def sealing_key(self, secret: Secret, edge_name: str) -> EdgeKey:
         """The key that seals on this edge. KeyringError if there is no secret of that kind."""

@@ -17,11 +17,12 @@ from typing import Final
 from uuid import UUID
 
 from shared.messages.body import decode_body, encode_body
-from shared.messages.edges import Edge
+from shared.messages.edges import ALL_EDGES, Edge
 from shared.messages.errors import (
     MessageInvalid,
     TokenExpired,
     TokenForeign,
+    TokenKeyUnknown,
     TokenMalformed,
     TokenVersionUnsupported,
 )
@@ -80,16 +81,17 @@ def open_sealed(
     """The message in the token, if it came over one of `edges`, is whole, and is fresh at `now`.
 
     Harmless to repeat. Raises TokenMalformed, TokenVersionUnsupported, TokenForeign (another edge, type or key, or
-    changed on its way), TokenExpired (older than the edge allows, or more than `ahead_s` ahead of `now`).
+    changed on its way; TokenKeyUnknown when a newer key might open it), TokenExpired (older than the edge allows, or
+    more than `ahead_s` ahead of `now`).
     """
     token = to_bytes(text, least=_HEADER.size + min(known.mac_bytes for known in formats))
-    version, message_type, key_id, message_id, issued_at_s = _HEADER.unpack_from(token)
+    version, message_type, _, message_id, issued_at_s = _HEADER.unpack_from(token)
     form = next((known for known in formats if known.version == version), None)
     if form is None:
         raise TokenVersionUnsupported("this token has a format that this service does not read", field="token")
     signed, mac = token[: -form.mac_bytes], token[-form.mac_bytes :]
     candidates = [edges] if isinstance(edges, Edge) else list(edges)
-    edge = _sealed_on(candidates, signed, mac, message_type, key_id, keyring, form)
+    edge = _sealed_on(candidates, signed, mac, keyring, form)
     issued_at = fresh(edge, issued_at_s, now, ahead_s)
     try:
         message = decode_body(message_type, signed[_HEADER.size :])
@@ -102,16 +104,22 @@ def open_sealed(
     return Opened(edge, message, message_id, issued_at)
 
 
-def _sealed_on(
-    edges: list[Edge], signed: bytes, mac: bytes, message_type: int, key_id: bytes, keyring: Keyring, form: Format
-) -> Edge:
-    for edge in edges:
-        if message_type not in {kind.TYPE for kind in edge.messages}:
-            continue
+def _sealed_on(edges: list[Edge], signed: bytes, mac: bytes, keyring: Keyring, form: Format) -> Edge:
+    _, message_type, key_id, _, issued_at_s = _HEADER.unpack_from(signed)
+    carrying = [edge for edge in edges if message_type in {kind.TYPE for kind in edge.messages}]
+    for edge in carrying:
         for key in keyring.opening_keys(edge.secret, edge.name):
             if key.key_id == key_id and hmac.compare_digest(mac, _mac(key, signed, edge, form)):
                 return edge
-    raise TokenForeign("this token was not sealed for this route with a key that is valid here", field="token")
+    sentence = "this token was not sealed for this route with a key that is valid here"
+    if carrying and issued_at_s <= _LAST_SECOND and not _is_ours(key_id, keyring):
+        raise TokenKeyUnknown(sentence, _EPOCH + timedelta(seconds=issued_at_s))
+    raise TokenForeign(sentence, field="token")
+
+
+def _is_ours(key_id: bytes, keyring: Keyring) -> bool:
+    """Whether it is the id of a key that we have, for whatever edge: then no newer key would open the token here."""
+    return any(keyring.knows(key_id, edge.secret, edge.name) for edge in ALL_EDGES)
 
 
 def fresh(edge: Edge, issued_at_s: int, now: datetime, ahead_s: int = ALLOWED_AHEAD_S) -> datetime:

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from pydantic import SecretStr
 from pydantic_settings import BaseSettings
 
 from shared.messages import Edge, Keyring, Message, seal
+from shared.queue.renewal import versions_in
 
 
 @dataclass(frozen=True)
@@ -66,11 +66,6 @@ def destinations_from(settings: BaseSettings, edges: Iterable[Edge]) -> dict[Edg
 def keyring_from(settings: BaseSettings) -> Keyring:
     """The keyring of a service: the internal secret, and the upstream one where the service has it."""
     return Keyring(
-        internal=_versions(settings, "success_url_signing_key"),
-        external=_versions(settings, "tps_hostpay_signing_key"),
+        internal=versions_in(settings, "success_url_signing_key"),
+        external=versions_in(settings, "tps_hostpay_signing_key"),
     )
-
-
-def _versions(settings: BaseSettings, name: str) -> list[str]:
-    versions = (getattr(settings, name, None), getattr(settings, f"{name}_previous", None))
-    return [version.get_secret_value() for version in versions if isinstance(version, SecretStr)]

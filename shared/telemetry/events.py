@@ -149,6 +149,8 @@ _OF_THE_ROOMS = {
     "outcome_unknown": WARNED,
     "invariant_broken": ALERTED,
     "call_failed": ALERTED,
+    "signing_keys_renewed": SIGNED,
+    "signing_keys_unreadable": WARNED,
     "certificates_fetched": SIGNED,
     "certificates_not_fetched": NETWORK,
     "component_failed": FAILED,

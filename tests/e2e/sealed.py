@@ -56,6 +56,10 @@ MESSAGES: dict[type[Message], Message] = {
 """One well-formed message of each type, about rows that do not exist."""
 
 
+# A key that nobody knows by then is no newer key that has yet to reach the instance that was asked.
+_LONG_AGO = timedelta(hours=-2)
+
+
 class Sealer:
     """Seals with the fleet's own secrets, or with wrong ones."""
 
@@ -74,18 +78,24 @@ class Sealer:
         for other in ALL_EDGES:
             if other not in own_edges:
                 yield f"a token of {other.name}", self.good(other), 401, "token_foreign"
-        yield "the other kind of secret", self._seal(edge, self._swapped), 401, "token_foreign"
-        yield "a secret of somebody else", self._seal(edge, self._wrong), 401, "token_foreign"
+        yield "the other kind of secret", self._seal(edge, self._swapped, _LONG_AGO), 401, "token_foreign"
+        yield "a secret of somebody else", self._seal(edge, self._wrong, _LONG_AGO), 401, "token_foreign"
         yield "issued 26 hours ago", self._seal(edge, self._right, timedelta(hours=-26)), 401, "token_expired"
         yield "issued in a minute", self._seal(edge, self._right, timedelta(minutes=1)), 401, "token_expired"
         yield from self._changed(edge)
         yield from self._misspelt(self.good(edge))
         yield "a token of the predecessor", self._of_predecessor(), 400, "token_version_unsupported"
 
+    def under_a_newer_key(self, edge: Edge) -> str:
+        """A token that was sealed just now with a key that no instance has yet."""
+        return self._seal(edge, self._wrong)
+
     def _changed(self, edge: Edge) -> Iterator[tuple[str, str, int, str]]:
         """One byte changed in every part of the envelope, in the body and in the mac."""
         raw = _decoded(self.good(edge))
-        for part, at in (("type", 1), ("key id", 2), ("message id", 6), ("time", 29), ("body", 30), ("mac", -16)):
+        old = _decoded(self._seal(edge, self._right, _LONG_AGO))
+        yield "a byte of the key id changed", _with_byte(old, 2), 401, "token_foreign"
+        for part, at in (("type", 1), ("message id", 6), ("time", 29), ("body", 30), ("mac", -16)):
             yield f"a byte of the {part} changed", _with_byte(raw, at), 401, "token_foreign"
         yield "the last byte of the body changed", _with_byte(raw, -17), 401, "token_foreign"
         yield "the last byte changed", _with_byte(raw, -1), 401, "token_foreign"

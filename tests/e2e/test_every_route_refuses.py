@@ -281,6 +281,17 @@ def test_the_watcher_that_has_no_database_answers_200_refused_too(still: Fleet, 
             assert (heard.status, heard.json["status"], heard.json["code"]) == (200, "refused", code), (name, heard)
 
 
+@pytest.mark.parametrize("door", TOKEN_DOORS, ids=str)
+def test_a_task_under_a_key_that_may_yet_come_is_not_refused_but_brought_again(
+    still: Fleet, sealer: Sealer, door: Door
+) -> None:
+    assert door.edge is not None
+    body = token_body(sealer.under_a_newer_key(door.edge))
+    with nothing_changes(still):
+        Visitor.allowed(still, door, "outbox-newer-key").brings(body).must_be_error(503, "token_key_unknown")
+        Visitor.allowed(still, door).brings(body).must_be_error(401, "token_foreign")
+
+
 def _last_refusal(fleet: Fleet) -> tuple[str, ...]:
     with fleet.database.read() as conn:
         row = conn.all(

@@ -14,6 +14,7 @@ from shared.http import Answer, Component, Incoming, RefusedMessage, Route, Serv
 from shared.http.errors import IdentityUnproven
 from shared.http.identity import IdentityVerifier, IssuerKeys
 from shared.messages import BATCHER_TO_CONDUCTOR, CONDUCTOR_TO_WATCHER, CheckOrder, Keyring, Message, PayBatch, seal
+from shared.queue.renewal import Keys
 from shared.sandbox.identity.key import IdentityKey
 
 AUDIENCE = "https://conductor.example"
@@ -116,6 +117,7 @@ class Service:
         self.refuse_raises: Exception | None = None
         components: Sequence[Component] = changes.pop("components", ())
         with_store: bool = changes.pop("with_store", True)
+        keys: Keys | None = changes.pop("keys", None)
         self.app = create_service(
             settings(**changes),
             "conductor",
@@ -126,7 +128,8 @@ class Service:
             ],
             components,
             self._refuse if with_store else None,
-            keyring=KEYRING,
+            keyring=KEYRING if keys is None else keys.keyring,
+            keys=keys,
             clock=lambda: NOW,
             verifier=IdentityVerifier([AUDIENCE], [ISSUER], KnownKeys(issuer_key())),
         )

@@ -31,8 +31,9 @@ class World:
     upstream_key: str = field(default_factory=lambda: secrets.token_hex(32), repr=False)
 
     def service(self, name: str) -> dict[str, str]:
-        """The complete environment of one service's process."""
-        return process_environment() | self._common(name) | self._special(name)
+        """The complete environment of one service's process, with its secrets in it. What is not set is left out."""
+        given = process_environment() | self._common(name) | self._special(name)
+        return {setting: value for setting, value in given.items() if value}
 
     def operator(self) -> dict[str, str]:
         """The settings of an operator's command line: the database as an operator may use it, and the chain."""

@@ -213,9 +213,7 @@ class Start:
         url = self.options.ports.url(name)
         # gunicorn cannot watch its parent, so a small process does it in its place.
         endpoint = f"127.0.0.1:{self.options.ports.secrets}"
-        # What is not set is left out: a service does not start with a setting that is blank.
-        given = {setting: value for setting, value in world.service(name).items() if value}
-        environment = vault.without_its_secrets(given, endpoint)
+        environment = vault.without_its_secrets(world.service(name), endpoint)
         self._spawn(name, guarded(service_command(name)), environment, lambda: health_of(url) == "healthy")
 
     def _spawn(

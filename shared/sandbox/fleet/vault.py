@@ -21,7 +21,7 @@ NAMES: Final = (
 def secrets_of(world: World) -> dict[str, str]:
     """Every secret of the fleet. None of them depends on the chain, so they can be served before there is one."""
     every = [world.service(service) for service in SERVICES]
-    return {name: environment[name] for environment in every for name in NAMES if environment.get(name)}
+    return {name: environment[name] for environment in every for name in NAMES if name in environment}
 
 
 def without_its_secrets(environment: Mapping[str, str], endpoint: str) -> dict[str, str]:

@@ -121,10 +121,8 @@ def tell(
     evidence: Mapping[str, str],
     at_risk: Sequence[Ether] = (),
 ) -> None:
-    """An alert in this transaction, and in the log when it is new."""
-    alert = Alert(kind, subject, message, evidence, at_risk)
-    if raise_alert(conn, SERVICE, alert, task.now):
-        task.say("alert_raised", loud=True, kind=kind, subject=subject, told=message)
+    """An alert in this transaction, and in the log after its commit when it is new."""
+    raise_alert(conn, SERVICE, Alert(kind, subject, message, evidence, at_risk), task.now)
 
 
 def _report(x: Executor, conn: Connection, task: Task, transfer: Transfer, after: TransferState, tx_hash: str) -> None:

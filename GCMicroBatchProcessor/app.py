@@ -8,19 +8,21 @@ from uuid import uuid4
 from flask import Flask
 
 from shared.chain import EthereumChain
-from shared.db import Database, refusal_recorder, scheduler_runs
+from shared.db import Database, refusal_recorder, scheduler_runs, schema_is_current
 from shared.exchange import ETH_TO_USDT, ChangeNow
 from shared.http import Component, create_service, utc_now
 from shared.messages import BATCHER_TO_BATCHER, BATCHER_TO_CONDUCTOR
 from shared.queue import CloudTasksSender, Outbox, Sealer, destinations_from, keyring_from
 from shared.settings import load_settings
-from shared.telemetry import configure_logging
+from shared.telemetry import configure_logging, get_logger
 
 from .batcher import SERVICE, Batcher, Terms
 from .deliver_alert import Deliveries, alerts_are_heard
 from .routes import routes_of
 from .settings import BatcherSettings
 from .threshold import SETTING, LiveThreshold
+
+log = get_logger()
 
 
 def create_app(settings: BatcherSettings | None = None) -> Flask:
@@ -36,6 +38,8 @@ def create_app(settings: BatcherSettings | None = None) -> Flask:
     exchange = ChangeNow(settings, [settings.host_wallet_eth_address, settings.host_wallet_usdt_address])
     terms, webhook = settings.terms(), settings.webhook()
     deliveries = None if webhook is None else Deliveries(webhook)
+    if deliveries is None:
+        log.error("alerts_go_nowhere", setting="ALERT_WEBHOOK_URL", told="alerts are rows and lines of the log only")
     tick_every = timedelta(seconds=settings.check_threshold_every_s) if settings.check_threshold_every_s else None
     live = _live_threshold(settings, terms)
     batcher = Batcher(database, outbox, exchange, chain, uuid4, terms, deliveries, tick_every, live)
@@ -53,6 +57,7 @@ def create_app(settings: BatcherSettings | None = None) -> Flask:
         routes_of(batcher, settings.scheduler_callers, settings.conductor_callers, [settings.service_identity]),
         [
             Component("database", database.ping),
+            Component("schema", lambda: schema_is_current(database)),
             Component("chain", lambda: any(head.block is not None for head in chain.latest_heads()), vital=False),
             Component("exchange", lambda: exchange.range(ETH_TO_USDT).minimum.is_positive(), vital=False),
             Component("scheduler", scheduler_is_heard, vital=False),

@@ -7,13 +7,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from shared.alerts.kinds import kind_of
 from shared.db.connection import Connection
 from shared.db.database import Database
 from shared.db.queries import Queries
 from shared.money import Ether, Tether, Usd
+from shared.telemetry import get_logger
+
+log = get_logger()
 
 _QUERIES: Final = Queries.load(Path(__file__).with_suffix(".sql"))
 
@@ -42,27 +45,37 @@ class Alert:
 def raise_alert(conn: Connection, service: str, alert: Alert, now: datetime) -> bool:
     """Writes the alert in this transaction. True when it is new; a repeat changes nothing.
 
-    Severity, runbook and next step are its kind's (`shared.alerts`). The batcher delivers it after the commit.
+    Severity, runbook and next step are its kind's (`shared.alerts`). After the commit it is in the log as an error
+    with everything that it says, whatever else hears of it; the batcher brings it to the webhook.
     """
     kind = kind_of(alert.kind)
     named = [f"{kind.subject_is} {alert.subject}"] if kind.subject_is else []
+    says: dict[str, Any] = {
+        "kind": alert.kind,
+        "dedupe_key": alert.dedupe_key,
+        "subject": alert.subject,
+        "money_at_risk": [f"{amount.decimal_text()} {amount.SYMBOL}" for amount in alert.at_risk],
+        "concerned_rows": list(alert.rows) or named,
+        "runbook": kind.runbook,
+        "next_step": kind.next_step,
+    }
     written = _QUERIES.run(
         conn,
         "raise_alert",
-        kind=alert.kind,
-        dedupe_key=alert.dedupe_key,
+        **says,
         service=service,
-        subject=alert.subject,
         message=alert.message,
         evidence=json.dumps(dict(alert.evidence), sort_keys=True),
         at=now,
         severity=kind.severity,
-        money_at_risk=[f"{amount.decimal_text()} {amount.SYMBOL}" for amount in alert.at_risk],
-        concerned_rows=list(alert.rows) or named,
-        runbook=kind.runbook,
-        next_step=kind.next_step,
     )
-    return written == 1
+    if written == 0:
+        return False
+    evidence = dict(alert.evidence)
+    conn.after_commit(
+        lambda: log.error("alert_raised", **says, told=alert.message, evidence=evidence, alert_severity=kind.severity)
+    )
+    return True
 
 
 class RefusedTask(Protocol):

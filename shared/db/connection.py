@@ -7,7 +7,7 @@ time of the driver's own cursor. No float enters or leaves; NUMERIC leaves as `i
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
@@ -62,6 +62,7 @@ class Connection:
         self._prepared: dict[str, tuple[bytes, Any, Any, list[str]]] = {}
         self._savepoint_numbers = count(1)
         self._in_transaction = False
+        self._after_commit: list[Callable[[], None]] = []
         self.usable = True
         _teach_types(raw)
 
@@ -115,10 +116,19 @@ class Connection:
             raise
         self.script(f"RELEASE SAVEPOINT {name}")
 
+    def after_commit(self, told: Callable[[], None]) -> None:
+        """Calls `told` once this transaction is committed, or nobody knows whether it is; never if it is taken back.
+
+        For the log: what is called must not raise, and has no connection.
+        """
+        self._require_transaction()
+        self._after_commit.append(told)
+
     # --- transaction: called by Database only --------------------------------------------------------------------
 
     def begin(self, mode: str) -> None:
         """Starts a transaction. It is also the ping: a dead connection shows here, where nothing has happened."""
+        self._after_commit = []
         self._talk(lambda: self._raw.execute_simple(f"BEGIN {mode}"))
         self._in_transaction = True
 
@@ -134,8 +144,15 @@ class Connection:
         except DatabaseError as error:
             raise reaction_to_commit(error.args[0]) from error
         except _CONNECTION_LOST as error:
+            self._tell()  # a repeat would find it done, and say nothing
             raise CommitUnknown("The answer to a commit was lost; whether it happened is not known.") from error
         self.usable = True
+        self._tell()
+
+    def _tell(self) -> None:
+        told, self._after_commit = self._after_commit, []
+        for each in told:
+            each()
 
     def roll_back(self) -> None:
         """Takes everything back. A connection that cannot even do that is marked unusable; the server takes it back."""

@@ -133,6 +133,7 @@ _OF_THE_SERVICES = {
     # sweeps
     "sweep_done": REPEATED,
     "alert_raised": ALERTED,
+    "alerts_go_nowhere": ALERTED,
     "alert_delivered": SENT,
     "alert_not_delivered": WARNED,
     "scheduler_not_looked_at": WARNED,

@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import pytest
+from structlog.testing import capture_logs
 
 from shared.db import Alert, Database, raise_alert, refusal_recorder
 from shared.db.roles import SERVICE_ROLES
+from shared.money import Ether
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HELD = Alert("transfer_held", "batch_1", "The transfer of 0.04 ETH is held.", {"dedupe": "over_limit", "limit": "1"})
@@ -46,11 +48,28 @@ def test_the_same_trouble_is_told_once_and_another_reason_again(
     assert (told[0]["subject"], told[0]["at"]) == ("batch_1", NOW)
 
 
-def test_an_alert_is_gone_with_the_transaction_that_failed(database: Database) -> None:
-    with pytest.raises(LookupError), database.transaction() as conn:
+def test_an_alert_is_gone_with_the_transaction_that_failed_and_was_never_in_the_log(database: Database) -> None:
+    with capture_logs() as logs, pytest.raises(LookupError), database.transaction() as conn:
         raise_alert(conn, "GCHostPay3", HELD, NOW)
         raise LookupError
     assert rows(database, "alert") == []
+    with database.transaction():
+        pass
+    assert logs == []
+
+
+def test_every_alert_is_one_error_in_the_log_that_says_all_that_its_row_says(database: Database) -> None:
+    alert = replace(HELD, at_risk=[Ether.parse("0.04")], rows=["transfer batch_1", "order 7"])
+    with capture_logs() as logs:
+        for _ in range(2):
+            with database.transaction() as conn:
+                raise_alert(conn, "GCHostPay3", alert, NOW)
+                assert logs == [] or len(logs) == 1, "nothing is said before the commit, and a repeat says nothing"
+    (line,), (row,) = logs, rows(database, "alert")
+    assert (line["event"], line["log_level"]) == ("alert_raised", "error")
+    same = ("kind", "subject", "dedupe_key", "evidence", "money_at_risk", "concerned_rows", "runbook", "next_step")
+    assert [line[name] for name in same] == [row[name] for name in same]
+    assert (line["told"], line["alert_severity"]) == (row["message"], row["severity"])
 
 
 @pytest.mark.parametrize("role", SERVICE_ROLES)

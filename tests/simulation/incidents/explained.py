@@ -8,7 +8,6 @@ from .rows import NOT_DESCRIBED
 
 _PAYOUTS: Final = "Payouts of shares to clients are made by another system; the fleet ends with a share that is proven."
 _UPSTREAM: Final = "The upstream webhooks do this before a payment reaches the intake."
-_DEPLOY: Final = "Deploying is not part of the product yet; a test of it comes with the deployment."
 
 EXPLAINED: Final = {
     **dict.fromkeys(sorted(NOT_DESCRIBED), "The list describes nothing under this number."),
@@ -25,31 +24,23 @@ EXPLAINED: Final = {
 }
 """What the design decides otherwise, or another system does."""
 
-NOT_COVERED_YET: Final = {
-    "I-37": _DEPLOY,
-    "I-40": _DEPLOY,
-    "I-44": _DEPLOY,
-    "I-66": _DEPLOY,
-    "I-73": _DEPLOY,
-}
+NOT_COVERED_YET: Final = {}
 """What the product will meet and does not show yet."""
 
 PARTLY: Final = {
     "I-11": "While the exchange is away the scheduler is told 503; people are told when payments wait for a week.",
     "I-16": "A wallet that is short is found by `gcpay books check`, which somebody must run.",
-    "I-22": "Code and schema are compared by tests and by failing statements; no service compares them at its start.",
-    "I-26": "A service that misses a setting does not start; that its deployment is stopped comes with the deployment.",
     "I-27": "Every route and every edge is gone through; which lines that are is not measured.",
-    "I-31": "Identities and routes are tried as they are in the code; provisioning them comes with the deployment.",
+    "I-31": "Who may call whom is worked out from the declaration; no task went through a project of Google's.",
     "I-33": "Strategies are upstream's; of this row only the secret's path in the place of its value is met.",
     "I-34": "A job that stops is noticed by the other jobs; when all stop, by the next payment and by /health.",
-    "I-54": "Every statement is prepared on the migrated schema by a test; no service does it at its start.",
+    "I-37": "A service ends before it listens; that its revision then gets no traffic is Cloud Run's own promise.",
+    "I-44": "The image is put together from the lines that copy; no builder has built it.",
     "I-57": "Rows, tasks, answers and settings are searched here; logs are in tests/e2e/test_faults.py.",
     "I-67": "A name means the same everywhere; that an address answers as the service it should be is not asked.",
     "L-34": "An address is checked for its form and against our contracts; there is no list of allowed ones.",
     "L-42": "A swap of 23 hours ends by itself; people are told after a week, as its state's deadline says.",
-    "L-45": "Without a place for alerts the batcher starts; only its health says that nobody knows of them.",
-    "L-70": "Settings and the database's roles are tried; who may read what in the cloud comes with the deployment.",
+    "L-70": "Who may read what is worked out from the declaration; Google itself was not asked.",
     "L-78": "Hundreds of calls and their connections are counted, not ten thousand and their memory.",
     "L-79": "Killed histories are L-04's, the signal is tried on the server in tests/unit/test_http_gunicorn.py.",
 }

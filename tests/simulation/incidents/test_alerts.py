@@ -72,8 +72,13 @@ def test_while_nobody_listens_money_goes_its_way_and_every_alert_is_heard_once_a
 
 @pytest.mark.usefixtures("_as_a_process")
 @incident("L-45")
-def test_without_a_place_for_alerts_the_batchers_health_does_not_call_them_healthy() -> None:
+def test_without_a_place_for_alerts_the_batcher_says_so_loudly_and_its_health_does_not_call_them_healthy(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     health = client_of("GCMicroBatchProcessor").get("/health").get_json()
+    said = capsys.readouterr()
+    lines = [line for line in (said.out + said.err).splitlines() if "alerts_go_nowhere" in line]
+    assert [(line["severity"], line["setting"]) for line in map(json.loads, lines)] == [("ERROR", "ALERT_WEBHOOK_URL")]
     assert health["components"]["alerts"] == "unknown"
 
 

@@ -24,7 +24,7 @@ EXPLAINED: Final = {
 }
 """What the design decides otherwise, or another system does."""
 
-NOT_COVERED_YET: Final = {}
+NOT_COVERED_YET: Final[dict[str, str]] = {}
 """What the product will meet and does not show yet."""
 
 PARTLY: Final = {

@@ -83,7 +83,7 @@ def test_the_commands_of_a_page_do_what_it_says_while_its_trouble_stands(
 ) -> None:
     fleet, intake = world
     scene = scene_of(page)
-    names = {"YOU": "Ada", **SCENES[scene](fleet, intake)}
+    names = {"YOU": "Ada", "TX_HASH": "0x" + "ab" * 32, **SCENES[scene](fleet, intake)}
     raised = fleet.fleet.batcher.rows("select kind, runbook from alert")
     assert {"kind": scene, "runbook": ALERT_KINDS[scene].runbook} in raised
     before = fleet.everything()

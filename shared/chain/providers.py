@@ -2,29 +2,29 @@
 
 A provider's URL holds its key, and HTTP libraries like to repeat URLs in errors and debug lines. Therefore no foreign
 exception leaves this module, not even as the cause of ours.
+
+web3 is half a second of import that no service starts with: the first question to a provider fetches it.
 """
 
 from __future__ import annotations
 
 import json
-import logging
 from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeVar, cast
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from eth_typing import URI, ChecksumAddress
-from hexbytes import HexBytes
-from web3 import HTTPProvider, Web3
-from web3.exceptions import BlockNotFound, ContractLogicError, TransactionNotFound, Web3Exception, Web3RPCError
-from web3.types import BlockIdentifier, RPCEndpoint, RPCResponse, TxParams
-
+from shared.chain.address import to_checksum
 from shared.chain.port import Block
-from shared.chain.recursion import restore_recursion_limit
 
-restore_recursion_limit()
+if TYPE_CHECKING:
+    from eth_typing import ChecksumAddress
+    from web3 import Web3
+    from web3.exceptions import Web3RPCError
+    from web3.types import BlockIdentifier, RPCEndpoint, TxParams
 
 T = TypeVar("T")
 
@@ -48,22 +48,16 @@ class Provider:
     def __init__(self, name: str, url: str, timeout_s: float) -> None:
         self.name = name
         self._secrets = _secrets_of(url)
-        _hush_libraries()
-        # web3's own repetition would post the same signed bytes five times and hide the first answer.
-        http = _SilentHttp(
-            URI(url),
-            request_kwargs={"timeout": timeout_s, "allow_redirects": False},
-            exception_retry_configuration=None,
-        )
-        http.global_ccip_read_enabled = False  # a contract must not make us fetch what it names
-        # No middleware: nothing may fill in a nonce, a gas price or an ENS name.
-        self._web3 = Web3(http, middleware=[])
+        self._url = url
+        self._timeout_s = timeout_s
 
     def __repr__(self) -> str:
         return f"Provider({self.name})"
 
     def ask(self, question: Callable[[Provider], T]) -> T | Failure:
         """What `question` reads here, or the Failure that kept it from reading."""
+        from web3.exceptions import ContractLogicError, Web3Exception, Web3RPCError
+
         try:
             return question(self)
         except ContractLogicError as error:
@@ -71,22 +65,32 @@ class Provider:
             return Failure(self.name, None, self.without_secrets(error.message or "execution reverted"), answered=True)
         except Web3RPCError as error:
             return self._spoken(error)
-        except _NOT_JSON_RPC as error:
+        except (Web3Exception, *_NOT_JSON_RPC) as error:
             return self._unspoken(error)
+
+    @cached_property
+    def _web3(self) -> Web3:
+        from shared.chain.silent_web3 import silent_web3
+
+        return silent_web3(self._url, self._timeout_s)
 
     def chain_id(self) -> int:
         return int(self._web3.eth.chain_id)
 
     def block(self, which: int | str) -> Block | None:
         """The block of that number or tag, None if the provider has none."""
+        from web3.exceptions import BlockNotFound
+
         try:
-            found = self._web3.eth.get_block(cast(BlockIdentifier, which))
+            found = self._web3.eth.get_block(cast("BlockIdentifier", which))
         except BlockNotFound:
             return None
         return Block(int(found["number"]), found["hash"].to_0x_hex(), datetime.fromtimestamp(found["timestamp"], UTC))
 
     def block_transactions(self, number: int) -> list[dict[str, Any]] | None:
         """The full transactions of the block, None if the provider has no such block."""
+        from web3.exceptions import BlockNotFound
+
         try:
             found = self._web3.eth.get_block(number, full_transactions=True)
         except BlockNotFound:
@@ -94,12 +98,18 @@ class Provider:
         return [dict(cast("dict[str, Any]", transaction)) for transaction in found["transactions"]]
 
     def transaction(self, tx_hash: str) -> dict[str, Any] | None:
+        from hexbytes import HexBytes
+        from web3.exceptions import TransactionNotFound
+
         try:
             return dict(self._web3.eth.get_transaction(HexBytes(tx_hash)))
         except TransactionNotFound:
             return None
 
     def receipt(self, tx_hash: str) -> dict[str, Any] | None:
+        from hexbytes import HexBytes
+        from web3.exceptions import TransactionNotFound
+
         try:
             return dict(self._web3.eth.get_transaction_receipt(HexBytes(tx_hash)))
         except TransactionNotFound:
@@ -116,27 +126,33 @@ class Provider:
 
     def call(self, to: str, call_data: bytes, block: Block) -> bytes:
         """The return bytes of a read-only contract call at the block."""
+        from hexbytes import HexBytes
+
         question: TxParams = {"to": _checksummed(to), "data": HexBytes(call_data)}
         return bytes(self._web3.eth.call(question, _pinned(block)))
 
     def estimate_gas(self, sender: str, to: str, value_wei: int) -> int:
         transfer = {"from": sender, "to": to, "value": value_wei}
-        return int(self._web3.eth.estimate_gas(cast(TxParams, transfer)))
+        return int(self._web3.eth.estimate_gas(cast("TxParams", transfer)))
 
     def fee_history(self, blocks: int) -> dict[str, Any]:
         return dict(self._web3.eth.fee_history(blocks, "latest", [50]))
 
     def node_tip_wei(self) -> int:
         # Not `eth.max_priority_fee`: that one warns and computes its own when the node has none.
-        told = self._web3.manager.request_blocking(RPCEndpoint("eth_maxPriorityFeePerGas"), [])
+        told = self._web3.manager.request_blocking(cast("RPCEndpoint", "eth_maxPriorityFeePerGas"), [])
         return int(told, 16)
 
     def send_raw(self, raw: bytes) -> str:
         """Hand the bytes over once; the hash the node answers."""
+        from hexbytes import HexBytes
+
         return HexBytes(self._web3.eth.send_raw_transaction(raw)).to_0x_hex()
 
     def as_json(self, answer: dict[str, Any]) -> dict[str, object]:
         """A web3 answer as plain JSON, to be stored as evidence."""
+        from web3 import Web3
+
         return cast("dict[str, object]", json.loads(Web3.to_json(cast("dict[Any, Any]", answer))))
 
     def without_secrets(self, text: str) -> str:
@@ -172,32 +188,19 @@ class Provider:
         return Failure(self.name, None, f"HTTP {status}", answered=False)
 
 
-# OSError: every error of the HTTP client. The others: an answer that is not what JSON-RPC promises, which web3's
-# formatters report with whatever they stumble over.
-_NOT_JSON_RPC = (OSError, Web3Exception, ValueError, TypeError, LookupError, AttributeError)
-
-
-class _SilentHttp(HTTPProvider):
-    """web3's HTTP provider without its debug lines, which contain the URL."""
-
-    def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:
-        return self.decode_rpc_response(self._make_request(method, self.encode_rpc_request(method, params)))
-
-
-def _hush_libraries() -> None:
-    """The HTTP libraries print whole URLs, also in warnings; what they would say is in our own Failure."""
-    for name in ("web3._utils.http_session_manager", "urllib3.connectionpool"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+# OSError: every error of the HTTP client. The others, beside web3's own: an answer that is not what JSON-RPC promises,
+# which web3's formatters report with whatever they stumble over.
+_NOT_JSON_RPC = (OSError, ValueError, TypeError, LookupError, AttributeError)
 
 
 def _checksummed(address: str) -> ChecksumAddress:
-    return Web3.to_checksum_address(address)
+    return cast("ChecksumAddress", to_checksum(address))
 
 
 def _pinned(block: Block) -> BlockIdentifier:
     # EIP-1898: by hash, and only while that block is canonical. A node that lost it answers with an error, never
     # with the state of another block.
-    return cast(BlockIdentifier, {"blockHash": block.hash, "requireCanonical": True})
+    return cast("BlockIdentifier", {"blockHash": block.hash, "requireCanonical": True})
 
 
 def _json_rpc_error_in(response: Any) -> dict[str, Any] | None:

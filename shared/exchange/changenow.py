@@ -10,8 +10,6 @@ import time
 from collections.abc import Collection, Mapping
 from typing import Final
 
-import stamina
-
 from shared.exchange.agreement import check_created, is_order_id
 from shared.exchange.budget import CallBudget
 from shared.exchange.port import (
@@ -191,6 +189,8 @@ class ChangeNow:
 
     def _read(self, wire: Wire, path: str, query: Mapping[str, str]) -> Answered | NotAnswered:
         """The last answer of up to four tries within the budget."""
+        import stamina
+
         deadline_s = time.monotonic() + READ_BUDGET_S
         try:
             for attempt in stamina.retry_context(

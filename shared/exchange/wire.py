@@ -12,14 +12,17 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from http.cookiejar import DefaultCookiePolicy
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
-import requests
 from pydantic import SecretStr
 
 from shared.exchange.budget import CallBudget
+
+if TYPE_CHECKING:
+    import requests
 
 KEY_HEADER: Final = "x-changenow-api-key"
 MOST_BYTES: Final = 262_144
@@ -52,12 +55,18 @@ class Wire:
         self._budget = budget
         self._url = url.rstrip("/")
         self._api_key = api_key
-        self._session = requests.Session()
-        # Cookies would make one request depend on another.
-        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
 
     def __repr__(self) -> str:
         return f"Wire({self._url})"
+
+    @cached_property
+    def _session(self) -> requests.Session:
+        import requests  # where it is used: no service starts with a question to the exchange
+
+        session = requests.Session()
+        # Cookies would make one request depend on another.
+        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        return session
 
     def get(self, path: str, query: Mapping[str, str], timeout_s: float) -> Answered | NotAnswered:
         return self._ask("GET", path, timeout_s, query=query)
@@ -73,6 +82,8 @@ class Wire:
         query: Mapping[str, str] | None = None,
         body: Mapping[str, str] | None = None,
     ) -> Answered | NotAnswered:
+        import requests
+
         deadline_s = time.monotonic() + timeout_s
         if not self._budget.take(timeout_s / 2):
             return NotAnswered("this process has used up its share of calls", maybe_sent=False)

@@ -27,12 +27,13 @@ from shared.http.routing import Answer, Incoming, Json, RefusedMessage, RefuseMe
 from shared.http.signature import SIGNATURE_HEADER, TIMESTAMP_HEADER, check_signature, check_signature_headers
 from shared.http.stream import patient_stream
 from shared.lifecycle.reactions import Broken, Reaction, Refused, TryLater, Unknown
-from shared.messages import Opened, TokenKeyUnknown, open_sealed
+from shared.messages import Opened, TokenForeign, TokenKeyUnknown, open_sealed
 from shared.queue.renewal import Keys, Renewal
 from shared.telemetry import alert, bind, get_logger, new_span, task_context, trace_of_call
 
 TASK_NAME_HEADER = "X-CloudTasks-TaskName"
 REFERENCE_HEADER = "X-Reference"
+TRACE_HEADER = "X-Trace"
 _RETRY_AFTER_S = 5
 _ROTATION = timedelta(hours=1)  # by then every instance of the fleet has the newer key
 _CLOCKS_APART = timedelta(seconds=5)  # as far as a producer may be ahead of us
@@ -77,6 +78,7 @@ class Entrance:
             outcome = caught(lambda: _rendered(self._handle(call)))
             response = self._failed(call, outcome) if isinstance(outcome, Exception) else outcome
             response.headers[REFERENCE_HEADER] = call.reference
+            response.headers[TRACE_HEADER] = call.trace
             get_logger().info(
                 "request_answered",
                 method="POST",
@@ -145,10 +147,13 @@ class Entrance:
         token = body.get("token")
         if not isinstance(token, str) or isinstance(token, JsonNumber) or not token:
             raise TokenMissing("The body must hold a text field named token.", field="token", rule="sealed token")
-        if self.route.v1 is not None and self.route.v1.is_for(token):
-            return self.route.v1.open(token, now)
         assert self.keys is not None
         tried_with = self.keys.generation
+        if self.route.v1 is not None and self.route.v1.is_for(token):
+            with contextlib.suppress(TokenForeign):
+                return self.route.v1.open(token, now)
+            self.keys.renew(tried_with)  # such a token does not name its key: it may be a newer one
+            return self.route.v1.open(token, now)
         try:
             return open_sealed(self.route.edges, token, self.keys.keyring, now)
         except TokenKeyUnknown as unknown:

@@ -211,10 +211,17 @@ def test_the_reference_in_the_answer_is_the_one_in_the_log() -> None:
 
 def test_the_trace_of_the_caller_is_followed() -> None:
     service = Service()
-    service.post("/", token(), bearer() | {"traceparent": f"00-{'ab' * 16}-{'cd' * 8}-01"})
+    answer = service.post("/", token(), bearer() | {"traceparent": f"00-{'ab' * 16}-{'cd' * 8}-01"})
+    assert answer.headers["X-Trace"] == "ab" * 16, "the answer names it, also to a caller that had none"
     service.post("/", token(), bearer() | {"traceparent": "nonsense"})
     assert service.seen[0].trace == "ab" * 16
     assert len(service.seen[1].trace) == 32
+
+
+def test_googles_own_header_is_followed_where_there_is_no_traceparent() -> None:
+    service = Service()
+    refused = service.post("/", token(), {"X-Cloud-Trace-Context": f"{'ef' * 16}/7;o=1"})
+    assert (refused.status_code, refused.headers["X-Trace"]) == (401, "ef" * 16)
 
 
 def test_each_request_is_one_line_of_the_log() -> None:

@@ -156,7 +156,8 @@ def _stage(now: datetime, stage: Stage) -> str:
 
 
 def _row(name: str, rows: str, usd: str, eth: str, usdt: str, age: str = "") -> str:
-    return f"{name:<{_NAME}}{rows:>9}{usd:>16}{eth:>24}{usdt:>16}  {age}".rstrip()
+    shown = name if len(name) < _NAME else f"{name[: _NAME - 4]}..."  # --json and --csv have all of it
+    return f"{shown:<{_NAME}}{rows:>9}{usd:>16}{eth:>24}{usdt:>16}  {age}".rstrip()
 
 
 def _short(amount: Money) -> str:

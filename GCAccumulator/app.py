@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 
-from shared.db import Database, refusal_recorder
+from shared.db import Database, refusal_recorder, schema_is_current
 from shared.http import Component, create_service
 from shared.settings import load_settings
 from shared.telemetry import configure_logging
@@ -31,6 +31,6 @@ def create_app(settings: IntakeSettings | None = None) -> Flask:
             None if key is None else key.get_secret_value(),
             SchedulerWatch(database),
         ),
-        [Component("database", database.ping)],
+        [Component("database", database.ping), Component("schema", lambda: schema_is_current(database))],
         refusal_recorder(database),
     )

@@ -7,10 +7,10 @@ from uuid import uuid4
 from flask import Flask
 
 from shared.chain import EthereumChain
-from shared.db import Database, refusal_recorder
+from shared.db import Database, refusal_recorder, schema_is_current
 from shared.exchange import ETH_TO_USDT, ChangeNow
 from shared.http import Component, create_service
-from shared.messages import ALL_EDGES
+from shared.messages import ALL_EDGES, V1Door
 from shared.queue import CloudTasksSender, Outbox, Sealer, destinations_from, keyring_from
 from shared.settings import load_settings
 from shared.telemetry import configure_logging
@@ -35,10 +35,13 @@ def create_app(settings: ConductorSettings | None = None) -> Flask:
         settings,
         "conductor",
         routes_of(
-            Conductor(database, outbox, exchange, chain, settings.terms()), _callers(settings), settings.v1_door()
+            Conductor(database, outbox, exchange, chain, settings.terms()),
+            _callers(settings),
+            V1Door(settings.v1_window(), keyring.upstream_secrets),
         ),
         [
             Component("database", database.ping),
+            Component("schema", lambda: schema_is_current(database)),
             Component("chain", lambda: any(head.block is not None for head in chain.latest_heads()), vital=False),
             Component("exchange", lambda: exchange.range(ETH_TO_USDT).minimum.is_positive(), vital=False),
         ],

@@ -11,7 +11,7 @@ from shared.archive import archive_at
 from shared.chain import Chain, EthereumChain, LocalSigner, ProvidersUnavailable, Signer, same_address
 from shared.chain.careful import CarefulSigner
 from shared.chain.kms import KmsSigner
-from shared.db import Database, refusal_recorder
+from shared.db import Database, refusal_recorder, schema_is_current
 from shared.http import Component, create_service
 from shared.messages import EXECUTOR_TO_CONDUCTOR, EXECUTOR_TO_EXECUTOR
 from shared.queue import CloudTasksSender, Outbox, Sealer, destinations_from, keyring_from
@@ -67,6 +67,7 @@ def _health(executor: Executor, settings: ExecutorSettings) -> list[Component]:
     all_must_agree = settings.ethereum_quorum in (None, providers)
     return [
         Component("database", executor.db.ping),
+        Component("schema", lambda: schema_is_current(executor.db)),
         *(
             Component(f"chain_provider_{number + 1}", _provider_check(chain, number), vital=all_must_agree)
             for number in range(providers)

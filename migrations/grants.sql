@@ -32,6 +32,7 @@ GRANT SELECT ON heartbeat TO gcpay_intake; -- a payment may be the first to noti
 GRANT SELECT, INSERT ON heartbeat TO gcpay_batcher, gcpay_conductor, gcpay_executor;
 GRANT UPDATE (beat_at, silent_after) ON heartbeat TO gcpay_batcher, gcpay_conductor, gcpay_executor;
 GRANT SELECT ON pause TO gcpay_intake, gcpay_batcher, gcpay_conductor, gcpay_executor;
+GRANT SELECT ON schema_migration TO gcpay_intake, gcpay_batcher, gcpay_conductor, gcpay_executor; -- is the schema ours?
 GRANT SELECT ON allowed_transition TO gcpay_intake, gcpay_batcher, gcpay_conductor, gcpay_executor;
 
 -- Intake records payments and changes none.

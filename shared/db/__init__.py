@@ -6,7 +6,8 @@ History:      `record`, `record_many`, `record_decision`, `record_decisions`, `s
               `evidence_text`, `sync_allowed_transitions`.
 Alerts:       `Alert`, `raise_alert`, `refusal_recorder`.
 Heartbeat:    `beat`, `tell_of_silent_jobs`, `scheduler_runs`, `SWEEP_EVERY`.
-Schema:       `migrate`, `MigrationRefused`, `bootstrap_roles`, `apply_grants`, role names in `shared.db.roles`.
+Schema:       `migrate`, `MigrationRefused`, `schema_is_current`, `missing_migrations`, `bootstrap_roles`,
+              `apply_grants`, role names in `shared.db.roles`.
 Errors:       `ConstraintViolated` (translate by `.constraint`), `CommitUnknown`, `DatabaseUnreachable`,
               `PoolExhausted`, `Contended`, `StatementTimedOut`, `PlanStale`, `PermissionMissing`,
               `QueryBroken`, `NotWhole`.
@@ -43,6 +44,7 @@ from shared.db.migrate import MigrationRefused, migrate
 from shared.db.pool import Connect
 from shared.db.queries import Queries, Query, QueryFileWrong, Row
 from shared.db.roles import apply_grants, bootstrap_roles
+from shared.db.schema import missing_migrations, schema_is_current
 
 __all__ = [
     "NOTHING",
@@ -71,6 +73,7 @@ __all__ = [
     "bootstrap_roles",
     "evidence_text",
     "migrate",
+    "missing_migrations",
     "plain",
     "raise_alert",
     "record",
@@ -79,6 +82,7 @@ __all__ = [
     "record_many",
     "refusal_recorder",
     "scheduler_runs",
+    "schema_is_current",
     "story_of",
     "sync_allowed_transitions",
     "tell_of_silent_jobs",

@@ -237,6 +237,7 @@ def test_the_health_names_database_each_provider_chain_id_and_wallet(
     assert answer.status_code == 503  # the providers of this test do not exist
     assert answer.get_json()["components"] == {
         "database": "healthy",
+        "schema": "healthy",
         "chain_provider_1": "unhealthy",
         "chain_provider_2": "unhealthy",
         "chain_id": "unknown",

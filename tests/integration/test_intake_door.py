@@ -165,7 +165,10 @@ def test_the_application_as_it_is_deployed_records_a_signed_payment(
     assert answer.status_code == 200
     assert answer.get_json()["pending_usd_amount"] == "42.500000"
     health = client.get("/health")
-    assert (health.status_code, health.get_json()["components"]) == (200, {"database": "healthy"})
+    assert (health.status_code, health.get_json()["components"]) == (
+        200,
+        {"database": "healthy", "schema": "healthy"},
+    )
     with database.read() as conn:
         assert conn.one("select fee_wei, net_wei from payout_accumulation") == {
             "fee_wei": 3 * 10**15,

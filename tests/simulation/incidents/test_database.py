@@ -36,7 +36,8 @@ def batcher(database: Database, database_as: DatabaseAs) -> BatcherWorld:
 def columns_of(database: Database, table: str) -> list[str]:
     with database.read() as conn:
         found = conn.all(
-            "select column_name::text as name from information_schema.columns where table_name = :t", t=table
+            "select column_name::text as name from information_schema.columns where table_schema = 'public' and table_name = :t",
+            t=table,
         )
     return [row["name"] for row in found]
 
@@ -367,6 +368,23 @@ def test_a_services_role_reads_and_writes_what_it_needs_and_nothing_else(databas
     for sql in FORBIDDEN[role]:
         with pytest.raises(PermissionMissing), database.transaction() as conn:
             conn.run(sql)
+
+
+@pytest.mark.parametrize("service", ["GCAccumulator", "GCMicroBatchProcessor", "GCHostPay1", "GCHostPay3"])
+@pytest.mark.usefixtures("_as_a_process")
+@incident("I-22", "I-54")
+def test_a_service_on_a_schema_that_is_older_than_its_code_says_that_it_cannot_do_its_job(
+    service: str, postgres: Postgres, database_name: str, database: Database, tmp_path: Any
+) -> None:
+    """A new revision that is not healthy gets no traffic, so no code meets a schema without its columns."""
+    server = {"DATABASE_HOST": postgres.server.host, "DATABASE_PORT": str(postgres.server.port)}
+    role = {"GCAccumulator": INTAKE, "GCMicroBatchProcessor": BATCHER, "GCHostPay1": CONDUCTOR}.get(service, EXECUTOR)
+    more = {"DATABASE_NAME_SECRET": database_name, "DATABASE_USER_SECRET": role, "SIGNED_BYTES_ARCHIVE": str(tmp_path)}
+    assert client_of(service, **server, **more).get("/health").get_json()["components"]["schema"] == "healthy"
+    with database.transaction() as conn:
+        conn.run("delete from schema_migration where name = (select max(name) from schema_migration)")
+    health = client_of(service, **server, **more).get("/health")
+    assert (health.status_code, health.get_json()["components"]["schema"]) == (503, "unhealthy")
 
 
 @pytest.mark.parametrize("service", SERVICES)

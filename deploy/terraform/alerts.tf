@@ -2,18 +2,25 @@
 # of itself, and repeat by a second way what must not be missed. `runbook`: the page in deploy/runbooks.
 
 locals {
-  # A line of this name in the log calls a person.
+  # Every kind of alert that the fleet raises and that asks something of a person; each has a page of its name.
+  alert_kinds = [
+    "payment_parked", "payment_conflicted", "payments_overdue", "batch_held_back", "batch_parked", "batch_overdue",
+    "result_outside_band", "distribution_forbidden", "order_abandoned", "order_overdue", "request_parked",
+    "request_overdue", "request_stuck", "deposit_is_not_ours", "transfer_held", "transfer_overdue",
+    "transfer_reverted", "transfer_cancelled", "transfer_foreign", "attempt_at_ceiling", "order_lapsed_before_send",
+    "pay_order_contradicts", "approval_refused", "account_low_on_funds", "account_frozen", "recovery_incomplete",
+    "providers_disagreed", "message_refused", "scheduler_silent",
+  ]
+
+  # A line of this name in the log calls a person as well: what went wrong could not be made an alert.
   told_by_the_log = {
-    account_frozen          = { runbook = "account_frozen", filter = "jsonPayload.message=\"account_frozen\"" }
-    transfer_foreign        = { runbook = "transfer_foreign", filter = "jsonPayload.message=\"transfer_foreign\"" }
-    transfer_reverted       = { runbook = "transfer_reverted", filter = "jsonPayload.message=\"transfer_reverted\"" }
-    providers_disagreed     = { runbook = "providers_disagreed", filter = "jsonPayload.message=\"providers_disagreed\"" }
-    result_outside_band     = { runbook = "result_outside_band", filter = "jsonPayload.message=\"result_outside_band\"" }
-    message_refused         = { runbook = "message_refused", filter = "jsonPayload.message=\"message_refused\"" }
-    message_not_stored      = { runbook = "message_refused", filter = "jsonPayload.message=\"message_not_stored\"" }
-    invariant_broken        = { runbook = "broken", filter = "jsonPayload.message=\"invariant_broken\"" }
-    alert_not_delivered     = { runbook = "alerts", filter = "jsonPayload.message=\"alert_not_delivered\"" }
-    scheduler_not_looked_at = { runbook = "scheduler_silent", filter = "jsonPayload.message=\"scheduler_not_looked_at\"" }
+    alert_not_delivered     = { runbook = "alerts" }
+    alerts_go_nowhere       = { runbook = "alerts" }
+    call_failed             = { runbook = "broken" }
+    invariant_broken        = { runbook = "broken" }
+    message_not_stored      = { runbook = "message_refused" }
+    scheduler_not_looked_at = { runbook = "scheduler_silent" }
+    task_unmakeable         = { runbook = "broken" }
   }
 
   # A number that is missing, or too high, for a while.
@@ -46,6 +53,34 @@ locals {
   }
 }
 
+resource "google_monitoring_alert_policy" "raised" {
+  for_each              = toset(local.alert_kinds)
+  display_name          = "gcpay: ${each.key}"
+  combiner              = "OR"
+  notification_channels = var.notification_channels
+
+  conditions {
+    display_name = each.key
+    condition_matched_log {
+      filter = "${local.of_the_fleet} AND jsonPayload.message=\"alert_raised\" AND jsonPayload.kind=\"${each.key}\""
+    }
+  }
+
+  alert_strategy {
+    auto_close = "86400s"
+    notification_rate_limit {
+      period = "300s"
+    }
+  }
+
+  documentation {
+    mime_type = "text/markdown"
+    content   = "${var.runbook_url}/${each.key}.md"
+  }
+
+  depends_on = [google_project_service.api]
+}
+
 resource "google_monitoring_alert_policy" "told_by_the_log" {
   for_each              = local.told_by_the_log
   display_name          = "gcpay: ${each.key}"
@@ -55,7 +90,7 @@ resource "google_monitoring_alert_policy" "told_by_the_log" {
   conditions {
     display_name = each.key
     condition_matched_log {
-      filter = "${local.of_the_fleet} AND ${each.value.filter}"
+      filter = "${local.of_the_fleet} AND jsonPayload.message=\"${each.key}\""
     }
   }
 

@@ -115,6 +115,12 @@ variable "gas_reserve_wei" {
   type        = string
 }
 
+variable "accept_v1_tokens" {
+  description = "from/until: when the predecessor's instant payouts are taken (deploy/decisions/0003-upgrade.md). Empty: never."
+  type        = string
+  default     = ""
+}
+
 # Pace.
 
 variable "check_threshold_every_min" {

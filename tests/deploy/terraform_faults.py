@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from shared.alerts.kinds import ALERT_KINDS
 from shared.chain.kms.client import HSM_LEVELS
 from shared.db.heartbeat import SWEEP_EVERY
 from shared.http.roles import SERVICE_OF_ROLE
@@ -204,7 +205,11 @@ def _pace(declared: Declared, name: str, schedule: str) -> Iterator[str]:
 
 
 def alerts(declared: Declared) -> Iterator[str]:
-    """Every policy calls somebody and names a page of the runbooks; what it waits for is something the fleet says."""
+    """Every policy calls somebody and names a page of the runbooks; what it waits for is something the fleet says; and
+    each kind of alert that asks something of a person has one."""
+    called = set(declared.local("alert_kinds"))
+    asking = {kind.name for kind in ALERT_KINDS.values() if kind.severity != "notice"}
+    yield from (f"nobody is called for {name}" for name in sorted(asking - called))
     counted = {each.body["name"] for each in declared.instances("google_logging_metric")}
     for each in declared.instances("google_monitoring_alert_policy"):
         link = each.body.get("documentation", [{}])[0].get("content", "")
@@ -225,6 +230,9 @@ def _what_is_waited_for(where: str, text: str, counted: set[str]) -> Iterator[st
     for event in re.findall(r'jsonPayload\.message="([^"]+)"', text):
         if event not in EVENTS:
             yield f"{where} waits for {event}, which nobody says"
+    for kind in re.findall(r'jsonPayload\.kind="([^"]+)"', text):
+        if kind not in ALERT_KINDS:
+            yield f"{where} waits for alerts of the kind {kind}, which nobody raises"
     for metric in re.findall(r"logging\.googleapis\.com/user/([\w/]+)", text):
         if metric not in counted:
             yield f"{where} looks at {metric}, which is not counted"

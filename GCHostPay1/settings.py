@@ -13,7 +13,7 @@ from shared.exchange.settings import ExchangeSettings
 from shared.http import Emails, ServiceSettings
 from shared.http.amounts import EtherText
 from shared.lifecycle import Limits
-from shared.messages import V1Door, V1Window
+from shared.messages import V1Window
 from shared.money import Ether
 from shared.queue.settings import (
     BatcherTarget,
@@ -81,10 +81,6 @@ class ConductorSettings(
             limits=Limits(self.time_scale),
         )
 
-    def v1_door(self) -> V1Door:
-        """Where the predecessor's tokens come in, which the upstream seals with the same secret; shut by default."""
-        keys = (self.tps_hostpay_signing_key, self.tps_hostpay_signing_key_previous)
-        return V1Door(
-            window=None if self.accept_v1_tokens is None else V1Window.parse(self.accept_v1_tokens),
-            secrets=[key.get_secret_value().encode() for key in keys if key is not None],
-        )
+    def v1_window(self) -> V1Window | None:
+        """When the predecessor's tokens come in, which the upstream seals with the same secret; None: never."""
+        return None if self.accept_v1_tokens is None else V1Window.parse(self.accept_v1_tokens)

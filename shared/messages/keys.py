@@ -69,6 +69,10 @@ class Keyring:
         """Whether one of our keys for this edge has this id."""
         return any(_edge_key(one, edge_name).key_id == key_id for one in self._secrets[secret])
 
+    def upstream_secrets(self) -> tuple[bytes, ...]:
+        """The external secrets as they are: with them, and no derived key, the predecessor's upstream sealed."""
+        return self._secrets["external"]
+
     def sealing_key(self, secret: Secret, edge_name: str) -> EdgeKey:
         """The key that seals on this edge. KeyringError if there is no secret of that kind."""
         return self.opening_keys(secret, edge_name)[0]

@@ -89,6 +89,8 @@ def open_sealed(
     form = next((known for known in formats if known.version == version), None)
     if form is None:
         raise TokenVersionUnsupported("this token has a format that this service does not read", field="token")
+    if len(token) < _HEADER.size + form.mac_bytes:
+        raise TokenMalformed("this token is cut short", field="token", rule="must hold an envelope and a body")
     signed, mac = token[: -form.mac_bytes], token[-form.mac_bytes :]
     candidates = [edges] if isinstance(edges, Edge) else list(edges)
     edge = _sealed_on(candidates, signed, mac, keyring, form)

@@ -13,7 +13,7 @@ Nothing but T1 is read: a token of the predecessor's own services is sealed with
 """
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, Self
@@ -68,10 +68,13 @@ class V1Window:
 
 @dataclass(frozen=True, slots=True)
 class V1Door:
-    """Whether v1 tokens of the upstream are accepted, and the secrets that seal them. Shut unless a window is given."""
+    """Whether v1 tokens of the upstream are accepted, and the secrets that seal them. Shut unless a window is given.
+
+    `secrets` is asked for each token, because keys are rotated while a process runs.
+    """
 
     window: V1Window | None = None
-    secrets: Sequence[bytes] = field(default=(), repr=False)
+    secrets: Callable[[], Sequence[bytes]] = field(default=tuple, repr=False)
 
     @staticmethod
     def is_for(text: object) -> bool:
@@ -95,7 +98,7 @@ class V1Door:
             )
         token = to_bytes(text, least=_LEAST)
         signed, mac = token[:-_MAC_BYTES], token[-_MAC_BYTES:]
-        if not any(hmac.compare_digest(mac, _mac(secret, signed)) for secret in self.secrets):
+        if not any(hmac.compare_digest(mac, _mac(secret, signed)) for secret in self.secrets()):
             raise TokenForeign(
                 "this v1 token was not sealed by the upstream with a key that is valid here", field="token"
             )

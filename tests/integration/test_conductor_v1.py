@@ -31,7 +31,7 @@ from tests.unit.http_world import AUDIENCE, ISSUER, KnownKeys, bearer, issuer_ke
 from tests.unit.v1_tokens import INTERNAL_TOKENS, T1_ONE_AMOUNT, bytes_of, sealed, written
 
 SECRET = b"a secret of the upstream for tests"
-OPEN = V1Door(V1Window(START - timedelta(hours=1), START + timedelta(days=7)), [SECRET])
+OPEN = V1Door(V1Window(START - timedelta(hours=1), START + timedelta(days=7)), lambda: [SECRET])
 
 
 @pytest.fixture(scope="module")

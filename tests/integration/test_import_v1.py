@@ -5,15 +5,18 @@ from __future__ import annotations
 import csv
 import io
 import json
+import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from random import Random
 from typing import Any
 from uuid import uuid4
 
 import pytest
+import structlog
 
 from shared.books import totals
 from shared.db import Database
@@ -134,8 +137,10 @@ class Takeover:
         (self.folder / "payout_accumulation.csv").write_text(as_csv([a_row(**row) for row in rows]))
         (self.folder / "batch_conversions.csv").write_text(as_csv(batches or [a_batch(), a_batch(OTHER_BATCH)]))
 
-    def imports(self, *, yes: bool = True, refused: int = 0, fee: str = "15", meanwhile: Any = None) -> Performed:
-        terms = Terms(Percent.parse(fee), "eth", refused)
+    def imports(
+        self, *, yes: bool = True, refused: int = 0, outcome_currency: str = "eth", meanwhile: Any = None
+    ) -> Performed:
+        terms = Terms(Percent.parse("15"), outcome_currency, refused)
         act = import_v1(read_export(self.folder), terms, yes=yes, told=self.reports.append)
 
         def acted(step: Any) -> Any:
@@ -154,6 +159,10 @@ class Takeover:
 
     def payments(self) -> list[Any]:
         return self.intake.rows("select * from payout_accumulation order by id")
+
+    def owner_does(self, sql: str) -> None:
+        with self.owner.transaction() as conn:
+            conn.script(sql)
 
     def everything(self) -> list[Any]:
         tables = (*TABLES, "operator_log")
@@ -243,6 +252,17 @@ def test_a_row_without_gateway_eth_is_pending_and_the_next_tick_decides(
     assert "ETH" in row["parked_reason"]
 
 
+def test_crypto_other_than_eth_is_parked_as_the_intake_would_park_it(takeover: Takeover) -> None:
+    takeover.exports(FIFTY_ROW)
+    takeover.imports(outcome_currency="doge")
+    [row] = takeover.payments()
+    assert (row["conversion_status"], row["net_wei"], row["v1_batch_conversion_id"]) == ("parked", None, None)
+    body = FIFTY.replace(
+        '"nowpayments_outcome_amount"', '"nowpayments_outcome_currency": "doge", "nowpayments_outcome_amount"'
+    )
+    assert takeover.intake.post(body).body["duplicate"] is True
+
+
 # --- swapping ---------------------------------------------------------------------------------------------------------
 
 
@@ -319,6 +339,41 @@ def test_one_that_was_delivered_once_more_since_is_stopped(takeover: Takeover) -
     before = takeover.everything()
     takeover.imports()
     assert takeover.everything()[:-1] == before[:-1], "and only once"
+
+
+def test_one_that_is_parked_here_for_another_reason_cannot_be_retried_either(takeover: Takeover) -> None:
+    takeover.intake.post(FIFTY)
+    takeover.owner_does("update payout_accumulation set conversion_status = 'parked', parked_reason = 'too large'")
+    takeover.exports(FIFTY_ROW | {"conversion_status": "swapping", "batch_conversion_id": BATCH})
+    takeover.imports()
+    with pytest.raises(NotAllowed, match=f"gcpay release-v1 {BATCH}"):
+        takeover.does(retry("4479119533"))
+
+
+A_BATCH_OF_OURS = """
+    insert into batch_conversions (batch_conversion_id, conversion_status, funding, payment_count,
+        total_pending_usd_micros, threshold_usd_micros, members_wei, dust_in_wei, ordered_wei, dust_out_wei,
+        expected_usdt_units, feed_answer, feed_decimals, created_at, updated_at)
+    select gen_random_uuid(), 'swapping', 'received', 1, 1, 1, 1, 0, 1, 0, 1, 1, 8, created_at, updated_at
+      from payout_accumulation"""
+
+
+@pytest.mark.parametrize("status", ["swapping", "completed"])
+def test_one_that_is_swapped_here_already_is_refused_because_only_people_can_help(
+    takeover: Takeover, status: str
+) -> None:
+    takeover.intake.post(FIFTY)
+    takeover.owner_does(A_BATCH_OF_OURS)
+    share = "null" if status == "swapping" else "1"
+    takeover.owner_does(
+        f"""update payout_accumulation set conversion_status = '{status}', converted_usdt_amount_units = {share},
+                   batch_conversion_id = (select batch_conversion_id from batch_conversions)"""
+    )
+    takeover.exports(FIFTY_ROW | {"conversion_status": "swapping", "batch_conversion_id": BATCH})
+    with pytest.raises(RowsRefused):
+        takeover.imports()
+    [(_, field, rule)] = takeover.refusals()
+    assert (field, rule.partition(" here as payment")[0]) == ("conversion_status", f"is swapping, and {status}")
 
 
 # --- once, whole, or not at all ---------------------------------------------------------------------------------------
@@ -473,6 +528,49 @@ def test_what_fails_in_the_middle_leaves_nothing(takeover: Takeover) -> None:
     assert takeover.everything() == before
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_every_row_is_taken_there_left_or_refused_and_the_sums_agree(takeover: Takeover, seed: int) -> None:
+    """Whatever the predecessor left: each row once, and what stands here afterwards is what was counted."""
+    dice = Random(seed)
+    rows = [any_row(dice, number) for number in range(1, dice.randint(2, 30))]
+    takeover.exports(*rows)
+    for _ in range(2):
+        takeover.imports(yes=False)
+        takeover.imports(refused=len(takeover.reports[-1].refused))
+        report = takeover.reports[-1]
+        parts = (len(report.taken), len(report.there), report.left, len(report.refused))
+        assert sum(parts) == len(rows), parts
+        assert sum(total.rows for total in report.totals().values()) == len(rows)
+        assert sum(total.units for total in report.totals().values()) == sum(
+            int(row["accumulated_amount_usdt"].replace(".", "")) for row in rows
+        )
+    expected = {row["id"]: row for row in rows if row["conversion_status"] in ("pending", "swapping")}
+    refused = {refusal.row for refusal in report.refused}
+    stands = takeover.payments()
+    assert {str(row["v1_row_id"]) for row in stands} == set(expected) - refused
+    for row in stands:
+        was = expected[str(row["v1_row_id"])]
+        assert row["pending_usd_amount_micros"] == int(was["accumulated_amount_usdt"].replace(".", "")) // 100
+        assert row["conversion_status"] == ("pending" if was["conversion_status"] == "pending" else "parked")
+
+
+def any_row(dice: Random, number: int) -> dict[str, str]:
+    cents = dice.randint(100, 10_000)
+    status = dice.choice(["pending", "pending", "swapping", "completed", "failed"])
+    pending = cents * 85 * 10**4 + dice.randint(0, 99)  # of the eighth decimal
+    return {
+        "id": str(number),
+        "conversion_status": status,
+        "batch_conversion_id": BATCH if status in ("swapping", "completed") else "",
+        "payment_amount_usd": f"{cents // 100}.{cents % 100:02}",
+        "accumulated_amount_usdt": f"{pending // 10**8}.{pending % 10**8:08}",
+        "is_paid_out": dice.choice(["f"] * 9 + ["t"]),
+        "nowpayments_payment_id": f"44{number}" if dice.random() < 0.8 else "",
+        "nowpayments_outcome_amount": f"0.{dice.randint(1, 10**15):018}" if dice.random() < 0.8 else "",
+        "payment_timestamp": f"2026-11-20 20:14:05.{number:06}",
+    }
+
+
 # --- files ------------------------------------------------------------------------------------------------------------
 
 
@@ -512,7 +610,11 @@ def test_an_export_of_october_without_the_gateways_columns_is_read(takeover: Tak
 
 
 @pytest.fixture
-def environment(postgres: Postgres, database_name: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+def environment(
+    postgres: Postgres, database_name: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[str], None]]:
+    """Lets a command connect as a role. What a command sets up for its log is taken back."""
+
     def connect_as(role: str) -> None:
         for name, value in {
             "DATABASE_HOST": str(postgres.server.host),
@@ -522,7 +624,11 @@ def environment(postgres: Postgres, database_name: str, monkeypatch: pytest.Monk
         }.items():
             monkeypatch.setenv(name, value)
 
-    return connect_as
+    root = logging.getLogger()
+    before = list(root.handlers), root.level
+    yield connect_as
+    root.handlers, root.level = before
+    structlog.reset_defaults()
 
 
 def run(*arguments: str) -> int:

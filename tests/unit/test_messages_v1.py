@@ -42,7 +42,7 @@ from tests.unit.v1_tokens import (
     written,
 )
 
-DOOR = V1Door(V1Window(ISSUED, ISSUED + timedelta(days=30)), [UPSTREAMS])
+DOOR = V1Door(V1Window(ISSUED, ISSUED + timedelta(days=30)), lambda: [UPSTREAMS])
 
 
 def payout(amount_wei: int) -> InstantPayout:
@@ -65,7 +65,7 @@ def test_the_token_of_december_asks_for_the_amount_with_the_fee_taken_off() -> N
 @pytest.mark.parametrize("token", [T1_ONE_AMOUNT, T1_TWO_AMOUNTS, *INTERNAL_TOKENS.values()])
 def test_while_the_door_is_shut_no_token_of_the_predecessor_is_read(token: str) -> None:
     with pytest.raises(TokenVersionUnsupported, match=r"^v1 tokens are not accepted$"):
-        V1Door(None, [UPSTREAMS]).open(token, ISSUED)
+        V1Door(None, lambda: [UPSTREAMS]).open(token, ISSUED)
 
 
 @pytest.mark.parametrize("name", INTERNAL_TOKENS)
@@ -96,11 +96,13 @@ def test_one_changed_bit_makes_it_foreign_before_anything_is_parsed(position: in
 
 
 def test_during_a_rotation_either_secret_opens_and_no_other() -> None:
-    for secrets in ([UPSTREAMS, b"the one before"], [b"the one after", UPSTREAMS]):
-        assert V1Door(DOOR.window, secrets).open(T1_ONE_AMOUNT, ISSUED).message == payout(5 * 10**17)
-    for none in ([], [INTERNAL]):
+    secrets: list[bytes] = []
+    door = V1Door(DOOR.window, lambda: secrets)  # asked anew for each token
+    for secrets[:] in ([UPSTREAMS, b"the one before"], [b"the one after", UPSTREAMS]):
+        assert door.open(T1_ONE_AMOUNT, ISSUED).message == payout(5 * 10**17)
+    for secrets[:] in ([], [INTERNAL]):
         with pytest.raises(TokenForeign):
-            V1Door(DOOR.window, none).open(T1_ONE_AMOUNT, ISSUED)
+            door.open(T1_ONE_AMOUNT, ISSUED)
 
 
 @pytest.mark.parametrize("late_s", [-5, 0, 300, 7_201, 25 * 3600])
@@ -115,7 +117,7 @@ def test_beyond_it_it_is_expired(late_s: int) -> None:
 
 
 def test_what_was_issued_while_the_predecessor_could_still_pay_is_left_to_a_person() -> None:
-    door = V1Door(V1Window(ISSUED + timedelta(seconds=1), ISSUED + timedelta(days=1)), [UPSTREAMS])
+    door = V1Door(V1Window(ISSUED + timedelta(seconds=1), ISSUED + timedelta(days=1)), lambda: [UPSTREAMS])
     with pytest.raises(TokenExpired, match="the predecessor may have paid it"):
         door.open(T1_ONE_AMOUNT, ISSUED + timedelta(minutes=1))
 

@@ -21,7 +21,7 @@ from shared.ops.upgrade.export import read_export
 from shared.ops.upgrade.imported import Imported, Terms
 from shared.ops.upgrade.take_in import RowsRefused, import_v1
 from shared.ops.where import is_sandbox, settings_from
-from shared.telemetry import new_trace
+from shared.telemetry import configure_logging, new_trace
 
 if TYPE_CHECKING:
     from shared.ops.acts import Performed
@@ -51,6 +51,7 @@ def run_import(
     except MoneyError as error:
         raise Leave(f"--fee {fee}: {error}.", Exit.USAGE) from error
     export = read_export(folder)
+    configure_logging("console", "ERROR", "gcpay")  # alerts are told on standard error, beside the report
     settings = settings_from(root, ImportSettings)
     if is_sandbox():  # whose operator only reads; there everybody may connect as the owner
         settings = settings.model_copy(update={"database_user_secret": SecretStr(roles.OWNER)})

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
+from shared.lifecycle import PaymentState
 from shared.money import Ether, MoneyError, Percent, Usd
 from shared.money.text import decimal_text, units_from_text
 from shared.ops.upgrade.export import Export, Raw
@@ -65,17 +66,23 @@ class Total:
         return {"rows": self.rows, "sum": self.text, "unread": self.unread}
 
 
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """A payment of ours that the predecessor was swapping: delivered to the intake since, and not swapped here yet."""
+
+    payment_id: int
+    was: PaymentState
+    payment: OldPayment
+
+
 @dataclass
 class Imported:
-    """An import, or its rehearsal. `taken` are new here, `there` were imported before or delivered since.
-
-    `stopped` are delivered to the intake since and pending here, by our id, though the predecessor was swapping them.
-    """
+    """An import, or its rehearsal. `taken` are new here, `there` were imported before or delivered since."""
 
     export: Export
     taken: list[OldPayment] = field(default_factory=list)
     there: list[OldPayment] = field(default_factory=list)
-    stopped: dict[int, OldPayment] = field(default_factory=dict)
+    stopped: list[Stopped] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
     left: int = 0
 
@@ -99,7 +106,7 @@ class Imported:
     def batches(self) -> Mapping[UUID, Sequence[OldPayment]]:
         """What is parked because it was swapping, by the predecessor's batch."""
         found: dict[UUID, list[OldPayment]] = {}
-        for payment in (*self.taken, *self.stopped.values()):
+        for payment in (*self.taken, *(stopped.payment for stopped in self.stopped)):
             if payment.batch is not None:
                 found.setdefault(payment.batch, []).append(payment)
         return found
@@ -144,7 +151,7 @@ class Imported:
             "pending": self.worth("pending").decimal_text(),
             "parked": self.worth("swapping").decimal_text(),
             "net_wei": str(self.ether().wei),
-            "stopped": [payment.v1_row_id for payment in self.stopped.values()],
+            "stopped": [stopped.payment.v1_row_id for stopped in self.stopped],
             "there": [payment.v1_row_id for payment in self.there],
             "completed": self.left,
             "refused": [{"row": refusal.row, "field": refusal.field, "rule": refusal.rule} for refusal in self.refused],

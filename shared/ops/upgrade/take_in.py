@@ -14,7 +14,7 @@ from shared.books import payment_received, post
 from shared.db import Alert, Queries, raise_alert, record_decision
 from shared.lifecycle import Broken, Machine, PaymentState, Refused, decide
 from shared.lifecycle import facts as f
-from shared.ops.upgrade.imported import Imported, Refusal, Terms
+from shared.ops.upgrade.imported import Imported, Refusal, Stopped, Terms
 from shared.ops.upgrade.old_payment import OldPayment, RowRefused, read_row
 
 if TYPE_CHECKING:
@@ -60,8 +60,8 @@ def import_v1(export: Export, terms: Terms, *, yes: bool, told: Callable[[Import
             )
         for payment in imported.taken:
             _take_in(step, payment, export)
-        for payment_id, payment in imported.stopped.items():
-            _stop(step, payment_id, payment, export)
+        for stopped in imported.stopped:
+            _stop(step, stopped, export)
         _compare(step, imported)
         step.done.extend(imported.sentences())
         return "import-v1", export.hashes["payout_accumulation.csv"]
@@ -119,12 +119,11 @@ class _Known:
             raise RowRefused("id", f"is here as payment {row['id']} with another id, amount, client or wallet")
         elif row["v1_row_id"] is not None or payment.batch is None:
             imported.there.append(payment)
-        elif row["conversion_status"] == PaymentState.PENDING.value:
-            imported.stopped[row["id"]] = payment
         else:
-            raise RowRefused(
-                "conversion_status", f"is swapping, and {row['conversion_status']} here as payment {row['id']}"
-            )
+            was = PaymentState(row["conversion_status"])
+            if was not in (PaymentState.PENDING, PaymentState.PARKED):
+                raise RowRefused("conversion_status", f"is swapping, and {was.value} here as payment {row['id']}")
+            imported.stopped.append(Stopped(row["id"], was, payment))
 
     def _require_new_name(self, payment: OldPayment) -> None:
         if payment.v1_row_id in self._rows:
@@ -180,23 +179,26 @@ def _take_in(step: Step, payment: OldPayment, export: Export) -> None:
         _tell_parked(step, row["id"], payment, reason)
 
 
-def _stop(step: Step, payment_id: int, payment: OldPayment, export: Export) -> None:
+def _stop(step: Step, stopped: Stopped, export: Export) -> None:
+    """It is parked as what it is; one that was parked already gets the better reason."""
+    payment, subject = stopped.payment, str(stopped.payment_id)
     reason = why_parked(payment, export.batches)
     assert reason is not None, "only a payment that was swapping is stopped"
     decision = decide(Machine.PAYMENT, PaymentState.PENDING, f.PaymentUnusable(reason), step.now, step.limits)
     _QUERIES.run(
         step.conn,
         "park_delivered",
-        id=payment_id,
+        id=stopped.payment_id,
         parked_reason=reason,
         v1_row_id=payment.v1_row_id,
         v1_batch_conversion_id=payment.batch,
         now=step.now,
         due_at=decision.due_at,
     )
-    evidence = _evidence(step, payment, export, reason)
-    record_decision(step.conn, decision, str(payment_id), step.now, step.trace, evidence)
-    _tell_parked(step, payment_id, payment, reason)
+    if stopped.was is PaymentState.PENDING:
+        evidence = _evidence(step, payment, export, reason)
+        record_decision(step.conn, decision, subject, step.now, step.trace, evidence)
+    _tell_parked(step, stopped.payment_id, payment, reason)
 
 
 def _tell_parked(step: Step, payment_id: int, payment: OldPayment, reason: str) -> None:

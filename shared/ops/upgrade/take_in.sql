@@ -25,7 +25,7 @@ RETURNING id;
 UPDATE payout_accumulation
    SET conversion_status = 'parked', parked_reason = :parked_reason, v1_row_id = :v1_row_id,
        v1_batch_conversion_id = :v1_batch_conversion_id, updated_at = :now, due_at = :due_at
- WHERE id = :id AND conversion_status = 'pending';
+ WHERE id = :id AND conversion_status IN ('pending', 'parked');
 
 -- name: written(v1_row_ids)
 -- What stands in the table for these rows, to be held against what was meant.

@@ -32,7 +32,15 @@ from shared.ops.upgrade import ExportWrong, Imported, RowsRefused, Terms, import
 from shared.ops.views import explain, parked
 from tests.conftest import Postgres
 from tests.integration.batcher_world import BatcherWorld
-from tests.integration.intake_world import FIFTY, TABLES, THIRTY, WITHOUT_GATEWAY, IntakeWorld
+from tests.integration.intake_world import (
+    FIFTY,
+    OUR_WALLET,
+    TABLES,
+    THIRTY,
+    USDT_CONTRACT,
+    WITHOUT_GATEWAY,
+    IntakeWorld,
+)
 
 NOW = datetime(2026, 12, 1, 9, tzinfo=UTC)
 BATCH, OTHER_BATCH = "e0514205-7c3e-4c52-9e1f-8d0f4a1d2b3c", "0b6f9a52-53b5-4a3e-8f2e-5f7cf0f7a111"
@@ -140,7 +148,7 @@ class Takeover:
     def imports(
         self, *, yes: bool = True, refused: int = 0, outcome_currency: str = "eth", meanwhile: Any = None
     ) -> Performed:
-        terms = Terms(Percent.parse("15"), outcome_currency, refused)
+        terms = Terms(Percent.parse("15"), outcome_currency, refused, (OUR_WALLET, USDT_CONTRACT))
         act = import_v1(read_export(self.folder), terms, yes=yes, told=self.reports.append)
 
         def acted(step: Any) -> Any:
@@ -316,6 +324,15 @@ def test_a_person_who_knows_that_the_order_was_never_paid_releases_the_batch_as_
     assert len(takeover.reports[-1].there) == 3, "what was released stays imported"
 
 
+def test_one_for_which_no_eth_arrived_is_never_released(takeover: Takeover) -> None:
+    takeover.exports(SWAPPING_ROW, SWAPPING_ROW | WITHOUT_GATEWAY_ROW | {"conversion_status": "swapping"})
+    takeover.imports(outcome_currency="doge")
+    assert "1 stay parked: what arrived for them was not ETH" in takeover.does(release_v1(BATCH)).done
+    assert [row["conversion_status"] for row in takeover.payments()] == ["parked", "pending"]
+    with pytest.raises(NotAllowed, match="no payment waits for which ETH arrived"):
+        takeover.does(release_v1(BATCH))
+
+
 def test_what_may_be_done_is_said_where_people_look(takeover: Takeover) -> None:
     takeover.exports(SWAPPING_ROW)
     takeover.imports()
@@ -454,6 +471,8 @@ def test_rows_that_came_later_are_imported_by_another_run(takeover: Takeover) ->
         ({"accumulated_amount_usdt": "41.225"}, "accumulated_amount_usdt", "must be payment_amount_usd less 15 %"),
         ({"client_wallet_address": "0x2915767890A6FbF031DCe70E1b80D987Dc3a2923"}, "client_wallet_address", "checksum"),
         ({"client_wallet_address": "0x" + "0" * 40}, "client_wallet_address", "must not be the zero address"),
+        ({"client_wallet_address": OUR_WALLET}, "client_wallet_address", "it is a wallet of the platform"),
+        ({"client_wallet_address": USDT_CONTRACT.lower()}, "client_wallet_address", "or the USDT contract"),
         ({"client_payout_currency": ""}, "client_payout_currency", "is missing"),
         ({"client_payout_network": "e t h"}, "client_payout_network", "must be a ticker"),
         ({"is_paid_out": "t"}, "is_paid_out", "the client was paid before anything was swapped"),
@@ -621,6 +640,9 @@ def environment(
             "DATABASE_PORT": str(postgres.server.port),
             "DATABASE_NAME_SECRET": database_name,
             "DATABASE_USER_SECRET": role,
+            "HOST_WALLET_ETH_ADDRESS": OUR_WALLET,
+            "HOST_WALLET_USDT_ADDRESS": OUR_WALLET,
+            "USDT_CONTRACT_ADDRESS": USDT_CONTRACT,
         }.items():
             monkeypatch.setenv(name, value)
 

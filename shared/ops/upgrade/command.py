@@ -11,6 +11,7 @@ from uuid import uuid4
 import click
 from pydantic import Field, SecretStr
 
+from shared.chain.settings import AddressSetting
 from shared.db import Database, DatabaseUnreachable, PermissionMissing, roles
 from shared.db.settings import DatabaseSettings
 from shared.lifecycle import Limits
@@ -28,8 +29,11 @@ if TYPE_CHECKING:
 
 
 class ImportSettings(DatabaseSettings):
-    """What an import needs: the database, as the owner of the tables."""
+    """What an import needs: the database, as the owner of the tables, and whose wallets no client can have."""
 
+    host_wallet_eth_address: AddressSetting = Field(description="our wallet; no client's wallet may be it")
+    host_wallet_usdt_address: AddressSetting = Field(description="our wallet; no client's wallet may be it")
+    usdt_contract_address: AddressSetting = Field(description="the token's contract; no client's wallet may be it")
     time_scale: int = Field(default=1, ge=1, description="as the services have it")
 
 
@@ -47,12 +51,14 @@ def run_import(
 ) -> Exit:
     """Rehearse or do it, and print the control totals. 1 when rows are refused whose number was not said."""
     try:
-        terms = Terms(Percent.parse(fee), outcome_currency, refused)
+        fee_rate = Percent.parse(fee)
     except MoneyError as error:
         raise Leave(f"--fee {fee}: {error}.", Exit.USAGE) from error
     export = read_export(folder)
     configure_logging("console", "ERROR", "gcpay")  # alerts are told on standard error, beside the report
     settings = settings_from(root, ImportSettings)
+    no_clients = (settings.host_wallet_eth_address, settings.host_wallet_usdt_address, settings.usdt_contract_address)
+    terms = Terms(fee_rate, outcome_currency, refused, no_clients)
     if is_sandbox():  # whose operator only reads; there everybody may connect as the owner
         settings = settings.model_copy(update={"database_user_secret": SecretStr(roles.OWNER)})
     database = Database.from_settings(settings, "gcpay-import")

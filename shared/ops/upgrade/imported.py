@@ -7,7 +7,7 @@ Sums are of the predecessor's column accumulated_amount_usdt, to its eighth deci
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
@@ -23,11 +23,15 @@ _DECIMALS: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What the person says about the predecessor. `expected_refusals`: how many rows he has seen refused."""
+    """What is known about the predecessor beside its rows.
+
+    `expected_refusals`: how many rows the person has seen refused; `no_clients`: addresses that no client can have.
+    """
 
     fee_rate: Percent
     outcome_currency: str = "eth"
     expected_refusals: int = 0
+    no_clients: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from shared.chain.address import ZERO_ADDRESS, to_checksum
+from shared.chain.address import ZERO_ADDRESS, same_address, to_checksum
 from shared.money import Ether, MoneyError, Percent, Usd, take_fee
 from shared.ops.upgrade.export import Raw
 
@@ -69,7 +69,13 @@ class OldPayment:
     net_eth: Ether | None
 
 
-def read_row(row: Raw, batches: Mapping[str, Raw], fee_rate: Percent, outcome_currency: str) -> OldPayment:
+def read_row(
+    row: Raw,
+    batches: Mapping[str, Raw],
+    fee_rate: Percent,
+    outcome_currency: str,
+    no_clients: Collection[str] = (),
+) -> OldPayment:
     """The row as a payment. `fee_rate` is what the predecessor took; a row that it does not explain is refused.
 
     Raises RowRefused for the first rule that it breaks.
@@ -79,7 +85,7 @@ def read_row(row: Raw, batches: Mapping[str, Raw], fee_rate: Percent, outcome_cu
     amount, pending = _usd(row, "payment_amount_usd"), _usd(row, "accumulated_amount_usdt")
     _require_fee(amount, pending, fee_rate)
     network = _word(row, "client_payout_network")
-    wallet, currency = _wallet(row, network), _word(row, "client_payout_currency")
+    wallet, currency = _wallet(row, network, no_clients), _word(row, "client_payout_currency")
     client = str(_integer(row, "client_id", least=-_INT64))
     user, subscription = _integer(row, "user_id", least=1), _subscription(row)
     timestamp = _timestamp(row)
@@ -202,9 +208,11 @@ def _word(row: Raw, field: str) -> str:
     return word
 
 
-def _wallet(row: Raw, network: str) -> str:
+def _wallet(row: Raw, network: str, no_clients: Collection[str]) -> str:
     field = "client_wallet_address"
     wallet = _text(row, field, 200)
+    if any(same_address(wallet, address) for address in no_clients):
+        raise RowRefused(field, "must be a client's: it is a wallet of the platform, or the USDT contract")
     if network not in _EVM_NETWORKS:
         return wallet
     if wallet == ZERO_ADDRESS:

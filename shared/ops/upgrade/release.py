@@ -28,15 +28,19 @@ def release_v1(name: str) -> Callable[[Step], Acting]:
     """The act: all payments of this batch of the predecessor's are pending. Refused when there are none (any more)."""
 
     def act(step: Step) -> Acting:
-        rows = _QUERIES.all(step.conn, "of_v1_batch", v1_batch_conversion_id=_batch(name))
+        parked = _QUERIES.all(step.conn, "of_v1_batch", v1_batch_conversion_id=_batch(name))
+        rows = [row for row in parked if row["outcome_currency"] in (None, "eth")]
         if not rows:
-            raise NotAllowed(f"No payment waits that the predecessor was swapping in batch {name}.")
+            what = "for which ETH arrived" if parked else "that the predecessor was swapping in it"
+            raise NotAllowed(f"Batch {name} is not released: no payment waits {what}.")
         subjects = [str(row["id"]) for row in rows]
         moved = step.move(Machine.PAYMENT, PaymentState.PARKED, f.RetryAsked(step.reason), subjects)
         ids = [row["id"] for row in rows]
         _QUERIES.run(step.conn, "release_of_v1_batch", ids=ids, now=step.now, due_at=moved.due_at)
         worth = Usd.total(Usd(row["pending_usd_amount_micros"]) for row in rows)
         step.done.append(f"{len(rows)} payment(s) of the predecessor's batch {name} worth {worth} are pending again")
+        if len(rows) < len(parked):
+            step.done.append(f"{len(parked) - len(rows)} stay parked: what arrived for them was not ETH")
         step.done.append("the next tick over the threshold swaps them: if the old order was paid, they are paid twice")
         return "release-v1", name
 

@@ -2,7 +2,7 @@
 
 -- name: of_v1_batch(v1_batch_conversion_id)
 -- The parked payments of one of the predecessor's batches, locked.
-SELECT id, payment_ref, pending_usd_amount_micros, net_wei, conversion_status
+SELECT id, pending_usd_amount_micros, outcome_currency
   FROM payout_accumulation
  WHERE v1_batch_conversion_id = :v1_batch_conversion_id
  ORDER BY id

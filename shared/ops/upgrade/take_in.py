@@ -77,7 +77,8 @@ def _sorted_out(step: Step, export: Export, terms: Terms) -> Imported:
             imported.left += 1
             continue
         try:
-            readable.append((row, read_row(row, export.batches, terms.fee_rate, terms.outcome_currency)))
+            known_as = read_row(row, export.batches, terms.fee_rate, terms.outcome_currency, terms.no_clients)
+            readable.append((row, known_as))
         except RowRefused as refused:
             imported.refused.append(Refusal.of(row, refused))
     known = _Known.of(step, [payment for _, payment in readable])

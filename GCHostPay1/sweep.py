@@ -11,7 +11,7 @@ from typing import Final
 from uuid import UUID
 
 from shared.db import SWEEP_EVERY, Alert, Connection, beat, raise_alert, tell_of_silent_jobs
-from shared.lifecycle import WAITING, Broken, Refused, RequestState
+from shared.lifecycle import WAITING, Broken, Limits, Refused, RequestState
 from shared.telemetry import get_logger
 
 from . import store
@@ -27,6 +27,7 @@ _MOST_REQUESTS: Final = 100
 _MOST_MESSAGES: Final = 500
 _MOST_OVERDUE: Final = 1_000
 _REDRIVES: Final = 2  # a state may be driven anew so often before a person is told
+_SLOW_SWAP: Final = timedelta(hours=6)  # a swap takes minutes; whoever waits hears of it long before it may be lost
 _LEAST_PATIENCE: Final = timedelta(minutes=1)  # of people, whatever the sandbox's clock does
 _OUTBOX_GRACE_S: Final = 30  # the handler itself makes its tasks at once; later than this, it died
 
@@ -118,7 +119,21 @@ def _tell_overdue(conductor: Conductor, now: datetime) -> int:
             dedupe = f"{one.status.value} {one.since.isoformat()} day {(now - one.since).days}"
             alert = Alert("request_overdue", one.unique_id, message, {"dedupe": dedupe}, (one.amount,))
             raise_alert(conn, SERVICE, alert, now)
+        _tell_slow_swaps(conn, limits, now)
     return len(overdue)
+
+
+def _tell_slow_swaps(conn: Connection, limits: Limits, now: datetime) -> None:
+    """Paid orders of which nothing arrived for hours: a person is told, once each. Their state stays, looks go on."""
+    before = now - max(limits.wait(_SLOW_SWAP), _LEAST_PATIENCE)
+    for one in store.requests_in_state_since(conn, {RequestState.WATCHING: before}, _MOST_OVERDUE):
+        since = one.since.isoformat()
+        message = (
+            f"request {one.unique_id} over {one.amount} is paid, and nothing has arrived since {since}: ask the "
+            "exchange's support; looks go on, and what arrives is shared out"
+        )
+        alert = Alert("request_overdue", one.unique_id, message, {"dedupe": f"slow since {since}"}, (one.amount,))
+        raise_alert(conn, SERVICE, alert, now)
 
 
 def _tell(conductor: Conductor, unique_id: str, forbidden: Refused | Broken, now: datetime) -> None:

@@ -1,4 +1,7 @@
-"""Batches and orders that are in one state for longer than it may take: a person is told, once per row and stay."""
+"""What waits for longer than it may: payments without a batch, and batches and orders in one state. People are told.
+
+Once per row and stay; of payments that wait for a week, once a day.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,49 @@ from shared.db import Alert, Connection, Queries, raise_alert
 from shared.lifecycle import WAITING, BatchState, Limits, OrderState
 from shared.money import Ether, Usd
 
-from .batcher import MOST_ORDER_ATTEMPTS, REDRIVE_AFTER, SERVICE
+from . import store
+from .batcher import MOST_ORDER_ATTEMPTS, REDRIVE_AFTER, SERVICE, Batcher
 
 _MOST: Final = 1_000
 _REDRIVES: Final = MOST_ORDER_ATTEMPTS + 1  # a state may be driven anew so often before a person is told
 _LEAST_PATIENCE: Final = timedelta(minutes=1)  # of people, whatever the sandbox's clock does
 
+_BATCH_WITHIN: Final = timedelta(hours=1)  # of the total reaching the threshold, or of two ticks if they are rarer
+_TICKS: Final = 2
+
 _QUERIES: Final = Queries.load(Path(__file__).with_suffix(".sql"))
+
+
+def tell_overdue_payments(conn: Connection, batcher: Batcher, now: datetime) -> None:
+    """Payments that are pending for longer than they may be, and a total over the threshold of which no batch came."""
+    worth, count, oldest = store.overdue_payments(conn, now)
+    if count > 0:
+        message = f"{count} payments worth {worth} are pending for longer than they may be; the oldest is {oldest}"
+        alert = Alert("payments_overdue", "pending", message, {"dedupe": now.date().isoformat()}, (worth,))
+        raise_alert(conn, SERVICE, alert, now)
+    _tell_of_no_batch(conn, batcher, now)
+
+
+def _tell_of_no_batch(conn: Connection, batcher: Batcher, now: datetime) -> None:
+    """A tick that cannot read the exchange or the chain leaves nothing but a 503 to the scheduler: people hear of it.
+
+    Once, however long it lasts. A pause is somebody's decision and no news.
+    """
+    threshold, limits = batcher.terms.threshold, batcher.terms.limits
+    total, payments = store.pending_total(conn)
+    if total < threshold or payments == 0 or store.why_paused(conn, "batching", now) is not None:
+        return
+    patience = max(_BATCH_WITHIN, _TICKS * (batcher.tick_every or timedelta(0)))
+    before = now - max(limits.wait(patience), _LEAST_PATIENCE)
+    row = _QUERIES.only(conn, "over_threshold", threshold_usd_micros=threshold.micros, before=before)
+    if row["since"] is None or row["since"] > before or row["batch_formed"]:
+        return
+    since = row["since"].isoformat()
+    message = (
+        f"{payments} payments worth {total} are over the threshold {threshold} since {since} and no batch was formed: "
+        "the last threshold check says why; if there is none, the exchange or the chain cannot be read"
+    )
+    raise_alert(conn, SERVICE, Alert("payments_overdue", "no batch", message, {"dedupe": since}, (total,)), now)
 
 
 def tell_overdue_batches_and_orders(conn: Connection, limits: Limits, now: datetime) -> None:

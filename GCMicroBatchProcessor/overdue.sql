@@ -1,5 +1,15 @@
 -- What has been in one state for longer than the lifecycle allows.
 
+-- name: over_threshold(threshold_usd_micros, before)
+-- Since when the pending total is over the threshold (by when each payment became pending), and whether a batch came
+-- after this time all the same: then it is only a long queue. Asked only while the total is over it (payment_pending).
+SELECT (SELECT min(summed.at)
+          FROM (SELECT updated_at AS at, sum(pending_usd_amount_micros) OVER (ORDER BY updated_at, id) AS total
+                  FROM payout_accumulation
+                 WHERE conversion_status = 'pending') AS summed
+         WHERE summed.total >= :threshold_usd_micros) AS since,
+       EXISTS (SELECT 1 FROM batch_conversions WHERE created_at > :before) AS batch_formed;
+
 -- name: batches_in_state_since(states, befores, most)
 -- Open batches that came into their state before the time that is paired with it (updated_at tells when).
 SELECT b.batch_conversion_id, b.conversion_status, b.reason, b.ordered_wei, b.total_pending_usd_micros, b.updated_at AS since

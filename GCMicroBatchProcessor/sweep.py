@@ -34,7 +34,7 @@ from .fence import ask_to_give_up, is_fenced_off, reopen_batch
 from .form_batch import intend_order
 from .market import meet_market, or_held_back, read_feed
 from .open_order import give_up_attempt, open_order, park_batch, put_pay_batch, release_batch
-from .overdue import tell_overdue_batches_and_orders
+from .overdue import tell_overdue_batches_and_orders, tell_overdue_payments
 from .price_guard import HeldBack
 from .rows import Batch, OrderAttempt
 
@@ -208,20 +208,11 @@ def _distribute_late(batcher: Batcher, batch_id: UUID, now: datetime, trace: str
 
 def _watch(batcher: Batcher, now: datetime) -> None:
     """What people must know: what is overdue, which job is silent; and alerts that are due become tasks."""
-    limits = batcher.terms.limits
+    batcher, limits = batcher.with_present_threshold(now), batcher.terms.limits
     with batcher.database.transaction() as conn:
         beat(conn, "batcher /sweep", now, limits.wait(SWEEP_EVERY))
         tell_of_silent_jobs(conn, SERVICE, now)
-        _tell_overdue_payments(conn, now)
+        tell_overdue_payments(conn, batcher, now)
         tell_overdue_batches_and_orders(conn, limits, now)
         message_ids = hand_out_alerts(conn, batcher, now)
     batcher.outbox.flush(message_ids, now)
-
-
-def _tell_overdue_payments(conn: Connection, now: datetime) -> None:
-    """Payments that are pending for longer than they may be: a person is told, and reminded daily."""
-    worth, count, oldest = store.overdue_payments(conn, now)
-    if count > 0:
-        message = f"{count} payments worth {worth} are pending for longer than they may be; the oldest is {oldest}"
-        alert = Alert("payments_overdue", "pending", message, {"dedupe": now.date().isoformat()}, (worth,))
-        raise_alert(conn, SERVICE, alert, now)

@@ -278,7 +278,24 @@ def test_looks_do_not_hide_that_an_order_is_watched_for_too_long(world: World) -
         world.sweep()
         world.wait(days=1)
     world.sweep()
-    assert len(world.alerts("request_overdue")) == 1
+    slow, late = world.alerts("request_overdue")
+    assert "nothing has arrived since" in slow
+    assert "is watching since 2026-03-01T12:00:00+00:00, which is too long" in late
+
+
+def test_a_swap_of_more_than_six_hours_is_told_once_and_its_state_stays(world: World) -> None:
+    asked = world.a_watched_batch()
+    world.says(asked, "exchanging")
+    world.wait(hours=5, minutes=59)
+    world.sweep()
+    assert world.alerts("request_overdue") == []
+    world.wait(minutes=1)
+    for _ in range(3):
+        world.sweep()
+        world.wait(hours=6)
+    (alert,) = world.alerts("request_overdue")
+    assert f"request {unique_id_of(asked)} over 0.04 ETH is paid, and nothing has arrived since 2026-03-01T12" in alert
+    assert world.state(asked) == "watching"
 
 
 def test_a_parked_request_is_called_to_mind_every_day(world: World) -> None:

@@ -136,6 +136,46 @@ def test_payments_that_wait_longer_than_they_may_are_told_once_a_day(world: Batc
     assert world.alerts() == ["payments_overdue", "payments_overdue"]
 
 
+def test_a_total_over_the_threshold_without_a_batch_for_an_hour_is_told_once_however_long_it_lasts(
+    world: BatcherWorld,
+) -> None:
+    world.exchange.unreadable.add("range")
+    world.payments("60", "39.999999")
+    world.wait(hours=2)
+    world.sweep()
+    assert world.alerts() == [], "below the threshold nothing is late"
+    world.payments("0.000001")
+    assert world.tick().status == 503
+    world.wait(minutes=59)
+    world.sweep()
+    assert world.alerts() == []
+    world.wait(minutes=1)
+    world.sweep()
+    world.wait(hours=20)
+    world.payments("10")
+    world.sweep()
+    assert world.alerts() == ["payments_overdue"]
+    alert = world.only("select message, money_at_risk from alert")
+    assert "3 payments worth 100.00 USD are over the threshold 100.00 USD since 2026-03-01T14:00:00" in alert["message"]
+    assert alert["money_at_risk"] == ["100.000000 USD"]
+
+
+def test_neither_a_pause_nor_a_queue_of_which_batches_are_formed_is_a_missing_batch(world: BatcherWorld) -> None:
+    world.with_terms(guard={"max_transfer": Ether.parse("0.04")})
+    world.payments(*["100"] * 8)
+    for _ in range(3):
+        world.wait(minutes=30)
+        assert world.tick().body["outcome"] == "batch_created"
+        world.sweep()
+    world.pause_batching()
+    world.wait(hours=2)
+    world.sweep()
+    assert "payments_overdue" not in world.alerts()
+    world.write("delete from pause")
+    world.sweep()
+    assert world.alerts().count("payments_overdue") == 1
+
+
 def test_an_order_that_is_tried_again_at_another_price_is_guarded_too(world: BatcherWorld) -> None:
     """Between two attempts hours may pass: what the first one was allowed to order may be wrong money by then."""
     world.with_terms(funding="quoted")

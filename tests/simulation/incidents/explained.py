@@ -28,7 +28,6 @@ NOT_COVERED_YET: Final[dict[str, str]] = {}
 """What the product will meet and does not show yet."""
 
 PARTLY: Final = {
-    "I-11": "While the exchange is away the scheduler is told 503; people are told when payments wait for a week.",
     "I-16": "A wallet that is short is found by `gcpay books check`, which somebody must run.",
     "I-27": "Every route and every edge is gone through; which lines that are is not measured.",
     "I-31": "Who may call whom is worked out from the declaration; no task went through a project of Google's.",
@@ -39,7 +38,6 @@ PARTLY: Final = {
     "I-57": "Rows, tasks, answers and settings are searched here; logs are in tests/e2e/test_faults.py.",
     "I-67": "A name means the same everywhere; that an address answers as the service it should be is not asked.",
     "L-34": "An address is checked for its form and against our contracts; there is no list of allowed ones.",
-    "L-42": "A swap of 23 hours ends by itself; people are told after a week, as its state's deadline says.",
     "L-70": "Who may read what is worked out from the declaration; Google itself was not asked.",
     "L-78": "Hundreds of calls and their connections are counted, not ten thousand and their memory.",
     "L-79": "Killed histories are L-04's, the signal is tried on the server in tests/unit/test_http_gunicorn.py.",

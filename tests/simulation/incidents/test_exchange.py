@@ -300,6 +300,7 @@ def test_a_swap_that_takes_23_hours_ends_by_itself(session: Session) -> None:
         must(shares(world) == {}, f"the shares are {shares(world)}")
         until_completed(world)
         base_result(world)
+        must(alerts(world) == ["request_overdue"], f"people were told {alerts(world)}")
 
     plays(session, script)
 
@@ -509,9 +510,11 @@ def test_the_exchange_is_away_for_26_hours_and_tasks_are_lost_and_all_is_still_t
         must(payment_states(world) == ["pending"] * 3, f"the payments are {payment_states(world)}")
         away[0] = False
         fault(world, tasks_lost=0)
+        must(alerts(world) == ["payments_overdue"], f"people were told {alerts(world)}")
         world.tick()
         until_completed(world)
         base_result(world)
+        must(alerts(world) == ["payments_overdue"], f"people were told {alerts(world)} at last")
 
     plays(session, script)
 

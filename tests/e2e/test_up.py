@@ -137,6 +137,20 @@ def test_the_books_of_the_running_sandbox_balance_in_the_end(up: Up) -> None:
     assert re.search(r"clients_owed +0\.0+ +-41\.225000", checked.stdout)
 
 
+def test_the_report_explains_every_unit_and_its_batch_has_one_trace_in_the_logs_of_four_services(up: Up) -> None:
+    asked = up.gcpay("report", "--chain", "--json")
+    assert asked.returncode == 0, asked.stdout + asked.stderr
+    told = json.loads(asked.stdout)
+    assert (told["ok"], told["chain_was_asked"]) == (True, True)
+    batch = told["batches"][0]["batch"]
+    of_the_batch = json.loads(up.gcpay("explain", batch, "--json").stdout)["traces"][0]["id"]
+    logs = Path(up.said.split("Logs: ")[1].splitlines()[0])
+    for service in ("GCMicroBatchProcessor", "GCHostPay1", "GCHostPay2", "GCHostPay3"):
+        lines = map(json.loads, (logs / f"{service}.log").read_text().splitlines())
+        traces = {line.get("logging.googleapis.com/trace", "") for line in lines}
+        assert any(trace.endswith(f"/traces/{of_the_batch}") for trace in traces), service
+
+
 def test_every_fault_can_be_pinned_by_its_name_is_listed_and_cleared(
     up: Up, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -173,6 +173,7 @@ def _conclude(
         if seen is not None:
             store.note_hints(conn, current.order_id, seen, now)
             _tell_foreign_deposit(conn, current, seen, now)
+            _tell_children(conn, current, seen, now)
         match finding:
             case TokenTransfer():
                 status, messages = arrived(conn, conductor, current, finding, now, trace)
@@ -205,3 +206,13 @@ def _tell_foreign_deposit(conn: Connection, request: Request, seen: OrderSeen, n
     evidence = {"dedupe": seen.payin_hash}
     alert = Alert("deposit_is_not_ours", request.unique_id, message, evidence, (request.amount,))
     raise_alert(conn, SERVICE, alert, now)
+
+
+def _tell_children(conn: Connection, request: Request, seen: OrderSeen, now: datetime) -> None:
+    """Somebody paid into the order's address again, which made an order of its own: ours stays, a person must know."""
+    for child in seen.children:
+        message = f"a further deposit to the address of order {request.cn_api_id} made order {child}; ours is unchanged"
+        alert = Alert(
+            "deposit_is_not_ours", request.unique_id, message, {"dedupe": f"child {child}"}, (request.amount,)
+        )
+        raise_alert(conn, SERVICE, alert, now)

@@ -7,7 +7,7 @@ repeat could open a second order, and what was lost is cheaper to forget than to
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Final
 
 from shared.exchange.agreement import check_created, is_order_id
@@ -272,10 +272,22 @@ def _order_seen(asked_id: str, told: Json) -> Reading:
         refund_hash=text_in(told, "refundHash"),
         refund_amount_text=amount_text_in(told, "refundAmount"),
         updated_at_text=text_in(told, "updatedAt"),
+        children=tuple(_children_in(told)),
         raw=plain_in(told),
     )
 
 
+def _children_in(told: Json) -> Iterator[str]:
+    """The ids of the orders that further deposits made. A list of another form tells nothing, and harms nothing."""
+    for name in ("relatedExchangesInfo", "repeatedExchangesInfo"):
+        listed = told.get(name)
+        for child in listed[:_MOST_CHILDREN] if isinstance(listed, list) else ():
+            child_id = child.get("id") if isinstance(child, dict) else None
+            if is_order_id(child_id):
+                yield str(child_id)
+
+
+_MOST_CHILDREN: Final = 20
 _STATUSES: Final = {status.value: status for status in ExchangeStatus}
 
 

@@ -160,7 +160,8 @@ class OrderSeen:
     """An order as the exchange shows it now. None means "not told", never zero and never "no longer".
 
     `status` is the exchange's word, `known` its meaning (None for a word nobody has seen yet: keep polling).
-    Texts are as the exchange wrote them; the typed amounts beside them are None for other assets too.
+    Texts are as the exchange wrote them; the typed amounts beside them are None for other assets too. `children` are
+    the orders that further deposits to the same address made; this order stays as it was.
     """
 
     cn_api_id: str
@@ -184,6 +185,7 @@ class OrderSeen:
     refund_hash: str | None
     refund_amount_text: str | None
     updated_at_text: str | None
+    children: tuple[str, ...] = ()
     raw: dict[str, object] = field(repr=False, compare=False, default_factory=dict)
 
     @property

@@ -525,6 +525,17 @@ def test_a_deposit_that_is_not_ours_is_told_once_and_changes_nothing(world: Worl
     is_still_watched(world, asked)
 
 
+def test_an_order_that_a_second_deposit_made_is_told_once_and_changes_nothing(world: World) -> None:
+    asked = world.a_watched_batch()
+    world.says(asked, "exchanging", children=("child1", "child2"))
+    for _ in range(3):
+        world.look(asked)
+    told = world.alerts("deposit_is_not_ours")
+    assert len(told) == 2
+    assert "made order child1; ours is unchanged" in told[0]
+    is_still_watched(world, asked)
+
+
 @pytest.mark.parametrize("text", [ETH_TX, ETH_TX.upper(), ETH_TX[2:], f" {ETH_TX}"])
 def test_our_own_deposit_in_any_spelling_alarms_nobody(world: World, text: str) -> None:
     asked = world.a_watched_batch()

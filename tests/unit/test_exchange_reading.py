@@ -52,6 +52,19 @@ def remote() -> Iterator[responses.RequestsMock]:
 # --- reading an order -----------------------------------------------------------------------------------------------
 
 
+def test_the_orders_that_further_deposits_made_are_read_and_another_form_of_them_harms_nothing(
+    exchange: ChangeNow, remote: responses.RequestsMock
+) -> None:
+    child = {"id": "child1", "status": "waiting", "createdAt": "2026-11-24T11:49:07.139", "amountFrom": 0.01}
+    listed = f'"relatedExchangesInfo": [{json.dumps(child)}], "repeatedExchangesInfo": [{{"id": "child2"}}]'
+    wrong = '"relatedExchangesInfo": [null, 7, {"id": 8}, {"id": "a b"}, {}], "repeatedExchangesInfo": {"id": "x"}'
+    for told, children in ((listed, ("child1", "child2")), (wrong, ()), ('"relatedExchangesInfo": null', ())):
+        remote.get(f"{URL}/exchange/by-id", f'{{"id": "{ORDER_ID}", "status": "sending", {told}}}')
+        seen = exchange.read(ORDER_ID)
+        assert isinstance(seen, OrderSeen)
+        assert seen.children == children
+
+
 def test_an_order_is_read_with_nulls_as_not_told(exchange: ChangeNow, remote: responses.RequestsMock) -> None:
     remote.get(f"{URL}/exchange/by-id", SEEN)
     seen = exchange.read(ORDER_ID)

@@ -11,13 +11,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shared.books import opening_balance, post
-from shared.db import Database, bootstrap_roles, migrate, plain, roles
-from shared.money import Tether
+from shared.db import Database, plain
 from shared.sandbox import identity, scheduler, secrets, tasks
 from shared.sandbox.chain import HOST_WALLET, Chain
 from shared.sandbox.fleet import vault
@@ -33,6 +30,7 @@ from shared.sandbox.fleet.environment import (
 )
 from shared.sandbox.fleet.identities import SERVICES
 from shared.sandbox.fleet.options import FleetOptions
+from shared.sandbox.fleet.prepare import prepare_database
 from shared.sandbox.fleet.queues import write_queues
 from shared.sandbox.lifetime import guarded
 from shared.sandbox.loopback import call_json
@@ -148,19 +146,7 @@ class Start:
         if self.options.proxied_database:
             self.database_proxy = PostgresProxy(postgres.port, self.options.ports.postgres_proxy)
             self.stack.enter_context(self.database_proxy)
-        postgres.create_database(DATABASE_NAME)
-        superuser = self.database(postgres.user)
-        with superuser.transaction() as conn:
-            bootstrap_roles(conn, login=True)
-            conn.script(f"ALTER DATABASE {DATABASE_NAME} OWNER TO {roles.OWNER}")
-        superuser.close()
-        owner = self.database(roles.OWNER)
-        now = datetime.now(UTC)
-        migrate(owner, REPOSITORY / "migrations", now)
-        # The operator's first act: what the wallet holds before the first payment is the platform's own.
-        with owner.transaction() as conn:
-            post(conn, opening_balance(HOST_WALLET.address, self.options.wallet, Tether(0)), now, "sandbox")
-        owner.close()
+        prepare_database(postgres, self.options.wallet)
         self.on_progress("postgres")
 
     def database(self, role: str) -> Database:

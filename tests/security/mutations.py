@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import gzip
+import hmac
 import json
 import random
+import struct
 import zlib
 from collections.abc import Callable
 from typing import Final
@@ -147,6 +149,54 @@ _TOKENS: Final[tuple[Callable[[random.Random, Edge, Keyring], object], ...]] = (
     *(_changed_bytes, _cut_or_longer, _spliced, _misspelt, _wrong_type),
     *(_sealed_by_wrong_code, _sealed_by_wrong_code, _sealed_by_wrong_code),
 )
+
+DOUBLES: Final = (
+    *(b"\x7f\xf0" + bytes(6), b"\xff\xf0" + bytes(6), b"\x7f\xf8" + bytes(6), bytes(8), b"\x80" + bytes(7)),
+    *(bytes(7) + b"\x01", b"\x7f\xef" + b"\xff" * 6, b"\xff" * 8, b"\x00\x0f" + b"\xff" * 6, b"\x00\x10" + bytes(6)),
+)
+"""Infinities, not a number, both zeros, the smallest and the largest double, and the border of the small ones."""
+
+
+def a_token_of_the_predecessor(dice: random.Random, secret: bytes, now_s: int) -> bytes:
+    """The predecessor's layout, sealed with this secret, with a lie or two in it; now and then a true one."""
+    texts = [b"1a2b3c4d5e6f70", b"eth", b"eth"]
+    unique_id, address = b"fuzz-of-upstream".ljust(16, b"\0"), b"0x57f31ad4b64095347F87eDB1675566DAfF5EC886"
+    amount, issued_at_s = struct.pack(">d", 0.04), now_s
+    lengths = [len(text) for text in (*texts, address)]
+    for _ in range(dice.choice((0, 1, 1, 1, 2))):
+        match dice.randrange(7):
+            case 0:
+                amount = dice.choice((*DOUBLES, dice.randbytes(8)))
+            case 1:
+                lengths[dice.randrange(4)] = dice.choice((0, 1, 13, 41, 43, 200, 255))
+            case 2:
+                texts[dice.randrange(3)] = dice.choice(
+                    (b"", b"\xff\xfe", b"\0\0", b"ETH", b"e" * 200, b"\xed\xa0\x80", b"../x")
+                )
+                lengths[:3] = [len(text) for text in texts]
+            case 3:
+                unique_id = dice.choice(
+                    (bytes(16), b"batch_1111111111", dice.randbytes(16), b"\xc3" * 16, b"a\0b".ljust(16, b"\0"))
+                )
+            case 4:
+                address = dice.choice((b"", b"0x", dice.randbytes(42), address[:-1], address + b"0", b"\0" * 42))
+                lengths[3] = len(address)
+            case 5:
+                issued_at_s = dice.choice((0, 1, now_s - 200_000, now_s + 60, 2**32 - 1))
+            case _:
+                amount += dice.choice((b"", bytes(8), dice.randbytes(7)))
+    parts = [bytes([length]) + text for length, text in zip(lengths[:3], texts, strict=True)]
+    signed = unique_id + b"".join(parts) + amount + bytes([lengths[3]]) + address + struct.pack(">I", issued_at_s)
+    mac = hmac.digest(secret, signed, "sha256")[:16]
+    match dice.randrange(10):
+        case 0:
+            return signed + dice.randbytes(16)
+        case 1:
+            return (signed + mac)[: dice.randrange(1, len(signed) + 16)]
+        case 2:
+            return signed + mac + dice.randbytes(dice.choice((1, 16)))
+    return signed + mac
+
 
 # --- bodies -----------------------------------------------------------------------------------------------------------
 

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import logging
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 import pytest
+import structlog
 from flask.testing import FlaskClient
 
+from GCHostPay1.app import create_app
 from GCHostPay1.routes import Callers, routes_of
+from GCHostPay1.settings import ConductorSettings
 from shared.db import Database, refusal_recorder
 from shared.exchange import NotFound
 from shared.http import create_service
 from shared.http.identity import IdentityVerifier
+from shared.http.service import description_of
 from shared.messages import CheckOrder, InstantPayout, V1Door, V1Window
+from shared.settings import load_settings
+from shared.telemetry.redaction import forget_concealed
 from tests.conftest import Postgres
 from tests.integration.conductor_world import KEYRING, SOME_ETH, START, World, conductor_databases
 from tests.integration.test_conductor_routes import (
@@ -27,6 +36,7 @@ from tests.integration.test_conductor_routes import (
     UPSTREAM,
     WATCHER,
 )
+from tests.simulation.incidents.environment import ENVIRONMENT
 from tests.unit.http_world import AUDIENCE, ISSUER, KnownKeys, bearer, issuer_key, settings
 from tests.unit.v1_tokens import INTERNAL_TOKENS, T1_ONE_AMOUNT, bytes_of, sealed, written
 
@@ -193,3 +203,31 @@ def test_only_the_upstream_may_bring_one(old: Old, caller: str) -> None:
 def test_behind_the_other_doors_there_is_no_v1(old: Old, route: str, caller: str, token: str) -> None:
     answer = old.bring(token, caller, task=False, route=route)
     assert (answer.status_code, answer.json["code"]) == (400, "token_version_unsupported")
+
+
+@pytest.fixture
+def _as_a_process() -> Iterator[None]:
+    """What ends with a process: its log's set-up, the secrets it conceals, and what nobody closes by hand."""
+    root = logging.getLogger()
+    before = list(root.handlers), root.level
+    yield
+    root.handlers, root.level = before
+    structlog.reset_defaults()
+    forget_concealed()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
+
+
+@pytest.mark.usefixtures("_as_a_process")
+@pytest.mark.parametrize("said", [None, "2026-12-01T09:00:00Z/2026-12-15T00:00:00Z"])
+def test_the_setting_opens_one_door_with_the_upstreams_secrets(said: str | None) -> None:
+    older = {"TPS_HOSTPAY_SIGNING_KEY_PREVIOUS": "an-older-upstream-secret"}
+    environment = ENVIRONMENT | older | ({} if said is None else {"ACCEPT_V1_TOKENS": said})
+    app = create_app(load_settings(ConductorSettings, environment))
+    doors = {route.path: route.v1 for route in description_of(app).routes if route.v1 is not None}
+    assert list(doors) == ["/"]
+    assert doors["/"].window == (None if said is None else V1Window.parse(said))
+    assert doors["/"].secrets() == tuple(
+        text.encode() for text in (ENVIRONMENT["TPS_HOSTPAY_SIGNING_KEY"], *older.values())
+    )

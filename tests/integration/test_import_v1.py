@@ -688,6 +688,17 @@ def test_the_command_rehearses_tells_the_totals_and_does_it_on_yes(
     assert [row["conversion_status"] for row in takeover.payments()] == ["pending", "pending"]
 
 
+def test_after_an_import_the_report_explains_every_unit(
+    takeover: Takeover, environment: Callable[[str], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    takeover.exports(FIFTY_ROW, THIRTY_ROW, SWAPPING_ROW, WITHOUT_GATEWAY_ROW)
+    takeover.imports()
+    environment(OPERATOR)
+    with pytest.raises(SystemExit) as left:
+        gcpay.main(["report"], standalone_mode=False)
+    assert left.value.code == Exit.OK, capsys.readouterr().out
+
+
 def test_an_operator_may_not_import(takeover: Takeover, environment: Callable[[str], None]) -> None:
     environment(OPERATOR)
     takeover.exports(FIFTY_ROW)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from shared.messages import (
+    EXECUTOR_TO_CONDUCTOR,
     EXECUTOR_TO_EXECUTOR,
+    MESSAGE_TYPES,
     READS,
     SEALS,
     DriveAccount,
@@ -17,6 +20,8 @@ from shared.messages import (
     TokenForeign,
     TokenMalformed,
     TokenVersionUnsupported,
+    TransferFinal,
+    TransferVoided,
     open_sealed,
     seal,
 )
@@ -77,3 +82,37 @@ def test_a_format_that_could_be_taken_for_another_systems_or_is_weak_cannot_be_m
 ) -> None:
     with pytest.raises(ValueError, match=r"from 1 to 31|16 to 32 bytes"):
         Format(version, mac_bytes)
+
+
+def test_a_message_that_changes_gets_a_new_type_byte_and_its_consumer_takes_it_first() -> None:
+    """What an old consumer does not carry is foreign to it; what it carries goes on beside the new one."""
+    new = EXECUTOR_TO_CONDUCTOR
+    old = replace(new, messages=(TransferFinal,))
+    before = TransferFinal("up-1", "someorder00001", "held", "", 1)
+    after = TransferVoided("up-1", "someorder00001", "void")
+    assert old.name == new.name, "the messages of an edge are not in its key"
+    for edge in (old, new):
+        assert open_sealed(edge, seal(new, before, KEYS, bytes(16), NOW), KEYS, NOW).message == before
+    assert open_sealed(new, seal(new, after, KEYS, bytes(16), NOW), KEYS, NOW).message == after
+    with pytest.raises(TokenForeign):
+        open_sealed(old, seal(new, after, KEYS, bytes(16), NOW), KEYS, NOW)
+
+
+def test_no_type_byte_was_ever_given_to_another_message() -> None:
+    """They stand in outboxes and queues of fleets that run. A new message is added at the end of this list."""
+    assert {number: kind.__name__ for number, kind in MESSAGE_TYPES.items()} == {
+        1: "InstantPayout",
+        2: "PayBatch",
+        3: "CheckOrder",
+        4: "OrderChecked",
+        5: "PayOrder",
+        6: "DriveAccount",
+        7: "TransferFinal",
+        8: "CheckArrival",
+        9: "SwapExecuted",
+        10: "SwapFailed",
+        11: "GiveUpOrder",
+        12: "VoidTransfer",
+        13: "TransferVoided",
+        14: "DeliverAlert",
+    }

@@ -2,12 +2,14 @@
 
 import json
 import os
+from contextlib import ExitStack
 from typing import Any
 
 from gunicorn.glogging import Logger
 from gunicorn.http import wsgi
 from gunicorn.workers.gthread import ThreadWorker
 
+from shared.http import stream
 from shared.http.entrance import new_reference
 from shared.telemetry import configure_logging, get_logger
 
@@ -55,6 +57,18 @@ class FleetWorker(ThreadWorker):  # type: ignore[misc]
         """Runs in the worker after the fork."""
         wsgi.Response = NamelessResponse
         super().init_process()
+
+    def handle(self, conn: Any) -> Any:
+        """One request of a connection. Its head must be whole within ten seconds, however it comes in."""
+        with ExitStack() as head:
+            head.enter_context(stream.within(conn.sock, stream.HEAD_S))
+            conn.head_is_read = head.close
+            return super().handle(conn)
+
+    def handle_request(self, req: Any, conn: Any) -> Any:
+        """The request, now that its head is read."""
+        conn.head_is_read()
+        return super().handle_request(req, conn)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Requests that gunicorn cannot parse: its own page is HTML and repeats what was sent."""

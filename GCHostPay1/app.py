@@ -15,7 +15,7 @@ from shared.queue import CloudTasksSender, Outbox, Sealer, destinations_from, ke
 from shared.settings import load_settings
 from shared.telemetry import configure_logging
 
-from .conductor import SERVICE, Conductor
+from .conductor import BOOKS_EVERY, SERVICE, Conductor
 from .routes import Callers, routes_of
 from .settings import ConductorSettings
 
@@ -35,7 +35,7 @@ def create_app(settings: ConductorSettings | None = None) -> Flask:
         settings,
         "conductor",
         routes_of(
-            Conductor(database, outbox, exchange, chain, settings.terms()),
+            Conductor(database, outbox, exchange, chain, settings.terms(), BOOKS_EVERY),
             _callers(settings),
             V1Door(settings.v1_window(), keyring.upstream_secrets),
         ),

@@ -19,6 +19,7 @@ REDRIVE_AFTER: Final = timedelta(minutes=2)  # a message that was lost is sent a
 READING_HOLDS: Final = timedelta(
     minutes=10
 )  # an order that was seen waiting before that is read again before it is paid
+BOOKS_EVERY: Final = timedelta(hours=1)  # the books are compared with the wallet on chain
 POLL_GRACE: Final = timedelta(minutes=1)  # a poll that is later than this was lost
 
 
@@ -37,10 +38,14 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Conductor:
-    """The conductor's doors: database, outbox, exchange and chain (both read only)."""
+    """The conductor's doors: database, outbox, exchange and chain (both read only).
+
+    `books_every`: how often the books are compared with the wallet on chain; None: never.
+    """
 
     database: Database
     outbox: Outbox
     exchange: Exchange
     chain: Chain
     terms: Terms
+    books_every: timedelta | None = None

@@ -20,6 +20,7 @@ from .hear_check import put_pay_order
 from .hear_transfer import TransferNotFinal, follow_transfer, put_check_arrival
 from .store import Request
 from .take_request import put_check_order
+from .watch_books import watch_books
 
 log = get_logger()
 
@@ -55,6 +56,7 @@ def sweep(conductor: Conductor, now: datetime, trace: str) -> Swept:
             _tell(conductor, unique_id, forbidden, now)
         conductor.outbox.flush(messages, now)
     overdue = _tell_overdue(conductor, now)
+    watch_books(conductor, now)
     log.info("sweep_done", tasks_made=tasks_made, requests=len(late), overdue=overdue)
     return Swept(tasks_made, len(late), overdue)
 

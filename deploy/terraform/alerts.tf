@@ -8,8 +8,8 @@ locals {
     "result_outside_band", "distribution_forbidden", "order_abandoned", "order_overdue", "request_parked",
     "request_overdue", "request_stuck", "deposit_is_not_ours", "transfer_held", "transfer_overdue",
     "transfer_reverted", "transfer_cancelled", "transfer_foreign", "attempt_at_ceiling", "order_lapsed_before_send",
-    "pay_order_contradicts", "approval_refused", "account_low_on_funds", "account_frozen", "recovery_incomplete",
-    "providers_disagreed", "message_refused", "scheduler_silent",
+    "pay_order_contradicts", "approval_refused", "account_low_on_funds", "books_differ", "account_frozen",
+    "recovery_incomplete", "providers_disagreed", "message_refused", "scheduler_silent",
   ]
 
   # A line of this name in the log calls a person as well: what went wrong could not be made an alert.

@@ -69,6 +69,7 @@ _TABLE: Final = (
     AlertKind("pay_order_contradicts", "critical", "transfer", True, "find out who asked for it; nothing was paid"),
     AlertKind("approval_refused", "warning", "transfer", False, "read why; look at the transfer and ask again"),
     AlertKind("account_low_on_funds", "critical", "account", False, "top the wallet up and book it"),
+    AlertKind("books_differ", "critical", "account", True, "book what people moved; else find out who moved it"),
     AlertKind("account_frozen", "critical", "account", False, "find the cause, then recover the account"),
     AlertKind("account_recovered", "notice", "account", False, "nothing; payments go on"),
     AlertKind("recovery_incomplete", "critical", "account", False, "read what is missing, then repeat the recovery"),

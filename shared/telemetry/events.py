@@ -134,6 +134,8 @@ _OF_THE_SERVICES = {
     "sweep_done": REPEATED,
     "alert_raised": ALERTED,
     "alerts_go_nowhere": ALERTED,
+    "books_compared": COUNTED,
+    "books_not_compared": WARNED,
     "alert_delivered": SENT,
     "alert_not_delivered": WARNED,
     "scheduler_not_looked_at": WARNED,

@@ -12,10 +12,11 @@ from typing import Final
 from uuid import UUID
 
 from GCHostPay3.approve import PayOrderContradicts
+from shared.books import opening_balance, post
 from shared.chain import AnswerKind
 from shared.exchange import Mismatch, OrderMismatch, RefusalKind, RefusedByExchange
 from shared.messages import PayBatch, PayOrder, SwapExecuted, VoidTransfer
-from shared.money import Tether
+from shared.money import Ether, Tether
 from shared.ops.acts import approve
 from shared.ops.recovery import Recovery, recover
 from shared.sandbox.chain import HOST_WALLET
@@ -233,6 +234,17 @@ def account_low_on_funds(world: Operations, intake: IntakeWorld) -> Names:
     return _of(order)
 
 
+def books_differ(world: Operations, intake: IntakeWorld) -> Names:
+    chain, conductor = world.fleet.executor.chain, world.fleet.conductor
+    held = Ether(chain.balance_wei(HOST_WALLET.address, chain.agreed_finalized()))
+    with world.owner.transaction() as conn:
+        post(conn, opening_balance(HOST_WALLET.address, held + Ether(1), Tether.zero()), conductor.now, "t")
+    conductor.c = replace(conductor.c, chain=chain, books_every=timedelta(hours=1))
+    conductor.wait(hours=1)
+    conductor.sweep()
+    return {}
+
+
 def account_recovered(world: Operations, intake: IntakeWorld) -> Names:
     names = transfer_foreign(world, intake)
     _recover(world, accept_foreign=[names["TX_HASH"]])
@@ -278,7 +290,8 @@ SCENES: Final[Mapping[str, Callable[[Operations, IntakeWorld], Names]]] = {
         "request_parked", "request_overdue", "request_stuck", "deposit_is_not_ours", "transfer_held",
         "transfer_overdue",
         "transfer_reverted", "transfer_cancelled", "transfer_foreign", "attempt_at_ceiling", "order_lapsed_before_send",
-        "pay_order_contradicts", "approval_refused", "account_low_on_funds", "account_frozen", "account_recovered",
+        "pay_order_contradicts", "approval_refused", "account_low_on_funds", "books_differ", "account_frozen",
+        "account_recovered",
         "recovery_incomplete", "providers_disagreed", "message_refused", "scheduler_silent",
     )
 }  # fmt: skip

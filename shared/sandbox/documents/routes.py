@@ -56,6 +56,7 @@ ENVIRONMENT: Final[dict[str, str]] = {
     "MAX_DAILY_ETH": "5",
     "INSTANT_MAX_ETH": "0.5",
     "GAS_RESERVE_WEI": "10000000000000000",
+    "ALERT_WEBHOOK_URL": "https://alerts.invalid/webhook",
     "SIGNED_BYTES_ARCHIVE": "gs://a-bucket/signed-bytes",
 }  # fmt: skip
 

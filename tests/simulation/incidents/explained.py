@@ -28,7 +28,6 @@ NOT_COVERED_YET: Final[dict[str, str]] = {}
 """What the product will meet and does not show yet."""
 
 PARTLY: Final = {
-    "I-16": "A wallet that is short is found by `gcpay books check`, which somebody must run.",
     "I-27": "Every route and every edge is gone through; which lines that are is not measured.",
     "I-31": "Who may call whom is worked out from the declaration; no task went through a project of Google's.",
     "I-33": "Strategies are upstream's; of this row only the secret's path in the place of its value is met.",

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from GCHostPay1.conductor import BOOKS_EVERY
 from shared.exchange import ETH_TO_USDT, OrderRequest, Quote
 from shared.messages import (
     CONDUCTOR_TO_EXECUTOR,
@@ -21,7 +22,7 @@ from shared.messages import (
 from shared.money import Ether, Tether, Usd, take_fee
 from shared.money.percent import Percent
 from shared.sandbox.chain.accounts import FAUCET
-from shared.sandbox.simulator.fleet import WALLET
+from shared.sandbox.simulator.fleet import WALLET, attributes_replaced
 from shared.sandbox.simulator.named.scenes import (
     every_order_will,
     must,
@@ -338,6 +339,33 @@ def test_a_wallet_that_is_short_by_one_wei_is_noticed(session: Session) -> None:
 
     with pytest.raises(AssertionError, match="books_are_the_wallet"):
         plays(session, script)
+
+
+@incident("I-16")
+def test_a_wallet_that_is_short_by_one_wei_is_told_by_the_fleet_itself(session: Session) -> None:
+    def script(world: World) -> None:
+        compares_the_books(world)
+        base_to_the_end(world)
+        world.run_for(2 * HOUR_S)
+        must(alerts(world) == [], f"while all is well people were told {alerts(world)}")
+        world.node.top_up(WALLET, -1)
+        world.node.keep_busy(world.now)
+        world.run_for(2 * HOUR_S)
+        must(alerts(world) == ["books_differ"], f"people were told {alerts(world)}")
+        (told,) = rows(world, "select message from alert where kind = 'books_differ'")
+        must("-0.000000000000000001 ETH" in told["message"], f"people were told {told}")
+
+    plays(session, script, settles=False)
+
+
+def compares_the_books(world: World) -> None:
+    """The conductor does so once an hour, as its app.py has it."""
+
+    def routes(_: object, made: Any) -> Any:
+        return lambda conductor, *more: made(replace(conductor, books_every=BOOKS_EVERY), *more)
+
+    with attributes_replaced(world, {"shared.sandbox.simulator.fleet:conductor_routes": routes}):
+        world.fleet.start("conductor")
 
 
 @incident("I-17")

@@ -11,9 +11,10 @@ import pytest
 from shared.books import opening_balance, post, treasury_added
 from shared.db import Database
 from shared.db.roles import CONDUCTOR
+from shared.lifecycle import RequestState
 from shared.money import Ether, Tether
 from shared.sandbox.fakes_chain import FakeChain
-from tests.integration.conductor_world import World
+from tests.integration.conductor_world import USDT_TX, World
 
 HELD = Ether.parse("2")
 OWED = Tether.parse("97")
@@ -120,3 +121,23 @@ def test_a_chain_that_cannot_be_read_is_asked_again_by_the_next_sweep(world: Wor
 def wallet_of_the_books(world: World) -> tuple[Ether, Tether]:
     eth, usdt = world.books()
     return Ether(eth["wallet"]), Tether(usdt["wallet"])
+
+
+def test_a_further_arrival_for_a_finished_batch_is_told_and_no_arrival_or_share_is_changed(
+    world: World, chain: FakeChain
+) -> None:
+    asked = world.a_watched_batch()
+    world.says(asked, "finished", payout_hash=USDT_TX)
+    world.c = replace(world.c, chain=world.chain)
+    world.pays_usdt()
+    assert world.look(asked).status is RequestState.REPORTED
+    arrivals = world.rows("select * from arrival")
+    world.c = replace(world.c, chain=chain)
+    eth, usdt = wallet_of_the_books(world)
+    holds(world, chain, eth, usdt + Tether.parse("5"))
+    world.wait(hours=1)
+    world.sweep()
+    (alert,) = world.alerts("books_differ")
+    assert "the wallet on chain less the books is 5.00 USDT" in alert
+    assert world.rows("select * from arrival") == arrivals
+    assert len(arrivals) == 1

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import io
+import logging
+import re
 import zlib
 from urllib.parse import unquote_to_bytes
 
@@ -10,6 +13,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from shared.sandbox.fleet.identities import SERVICES
+from shared.telemetry import configure_logging, get_logger
 from tests.security.house import JSON_TYPE, House
 from tests.security.test_fuzz import must_be_clean
 
@@ -149,3 +153,23 @@ def test_a_body_that_is_not_what_it_is_announced_as_is_never_unpacked(house: Hou
             for kind in ("multipart/form-data; boundary=x", "application/x-www-form-urlencoded", "text/xml"):
                 answer = house.post(door, b"--x\r\n\r\nx", identity | {"Content-Type": kind})
                 assert answer.get_json()["code"] == "json_malformed", (str(door), kind)
+
+
+def test_what_a_caller_writes_into_a_log_is_one_line_and_moves_no_cursor(house: House) -> None:
+    """A name of a task, a trace, a header of identity: an attacker's words stand in the line of his own call."""
+    log = io.StringIO()
+    nasty = "x\x1b[2J\x1b]0;owned\x07\x9b31m\x85\u2028\u202e"
+    try:
+        for log_format in ("json", "console"):
+            configure_logging(log_format, "DEBUG", "every service", stream=log)
+            for door in house.doors:
+                headers = house.identity(house.caller(door), door.service)
+                headers |= {"X-CloudTasks-TaskName": nasty.encode("latin-1", "replace").decode("latin-1")}
+                house.post(door, b'{"a\\u001b[2J\\r\\n{}": 1, "a\\u001b[2J\\r\\n{}": 2}', headers)
+            get_logger().info("call_refused", reason=nasty + '\r\n{"severity":"ALERT"}')
+    finally:
+        logging.getLogger().handlers = []
+    lines = log.getvalue().split("\n")
+    assert len(lines) > 2 * len(house.doors)
+    assert not [line for line in lines if re.search("[\x00-\x08\x0b-\x1f\x7f\x80-\x9f\u2028\u202e]", line)]
+    assert not [line for line in lines if line.startswith('{"severity":"ALERT"}')]

@@ -13,6 +13,7 @@ import pytest
 from GCHostPay3.approvals import NotApprovable, approve_held
 from GCHostPay3.executor import Task
 from GCHostPay3.routes import routes_of as executor_routes
+from shared.exchange import ExchangeStatus
 from shared.messages import (
     ALL_EDGES,
     CONDUCTOR_TO_EXECUTOR,
@@ -338,9 +339,11 @@ def test_every_route_and_every_edge_is_gone_through_with_real_messages_over_http
         watched(world)
         model: Any = world.exchange
         honest = model._read
-        model._read = lambda cn: replace(honest(cn), status="expired") if len(world.exchange.orders) < 2 else honest(cn)
+        expired = {"status": "expired", "known": ExchangeStatus.EXPIRED}
+        model._read = lambda cn: replace(honest(cn), **(expired if len(world.exchange.orders) < 2 else {}))
         base(world)
         until_completed(world)
+        must(len(world.exchange.orders) == 2, "the order that expired unpaid was not replaced")
 
     for script in (swap, refund, fence):
         plays(session, script)

@@ -109,6 +109,11 @@ class EthereumChain:
             self._quorum.agree(f"USDT of {address}", lambda asked: one_word(asked.call(token, question, block))).value
         )
 
+    def token_decimals(self, token: str, block: Block) -> int:
+        """How many decimals a token counts in, as its contract says at this block."""
+        answer = self._quorum.agree(f"decimals of {token}", lambda asked: asked.call(token, price_feed.DECIMALS, block))
+        return one_word(answer.value)
+
     def code_at(self, address: str, block: Block) -> bytes:
         return self._quorum.agree(f"code at {address}", lambda asked: asked.code_at(address, block)).value
 

@@ -9,7 +9,7 @@ from typing import Final
 from shared.db.connection import Connection
 from shared.db.database import Database
 from shared.db.migrate import Migration, read_migrations
-from shared.db.queries import Queries
+from shared.db.queries import Queries, Query
 
 MIGRATIONS: Final = Path(__file__).resolve().parents[2] / "migrations"
 _QUERIES = Queries.load(Path(__file__).with_name("schema.sql"))
@@ -28,6 +28,14 @@ def missing_migrations(conn: Connection) -> list[str]:
     """The files that must be applied before this code runs and were not, or were with another content."""
     applied = {row["name"]: row["checksum"] for row in _QUERIES.all(conn, "applied_migrations")}
     return [needed.name for needed in _needed() if applied.get(needed.name) != needed.checksum]
+
+
+def would_run(conn: Connection, query: Query) -> None:
+    """Look whether a query fits this schema and may be run by this role, without running it.
+
+    Raises QueryBroken or PermissionMissing; the transaction is over then.
+    """
+    conn.script(f"EXPLAIN (GENERIC_PLAN) {query.text}")
 
 
 @cache

@@ -38,6 +38,7 @@ _EXAMPLES = [
     ("gcpay sim --mutants", "one mechanism less at a time: each is noticed"),
     ("gcpay drill restore", "lose the database after a payment, and pay nothing twice"),
     ("gcpay config GCHostPay3", "the settings of one service"),
+    ("gcpay config check --service GCHostPay3", "is all there that this environment needs?"),
     ("gcpay status", "how is it doing, and must a person look?"),
     ("gcpay report --since 2026-03-01 --csv", "where is all money, and what did the period bring and cost?"),
     ("gcpay explain 4479119533", "where is the money of this payment?"),
@@ -82,16 +83,25 @@ def gcpay(ctx: click.Context) -> None:
 
 
 @gcpay.command()
-@click.argument("service", required=False)
+@click.argument("what", metavar="[SERVICE | check]", required=False)
+@click.option("--service", metavar="SERVICE", help="check: whose environment this process has.")
 @click.option("--json", "as_json", is_flag=True, help="Only JSON on standard output.")
-def config(service: str | None, as_json: bool) -> None:
+def config(what: str | None, service: str | None, as_json: bool) -> None:
     """List every setting: unit, range, default, what it is for; secrets are never shown.
 
-    The last column tells what the environment of this command sets.
+    The column "now" tells what the environment of this command sets.
+
+    With `check`, ask everything that a service needs whether it is there and is the right one: settings and Secret
+    Manager, database, schema, grants, queues, chain, wallet, contracts, exchange. Leaves with 1 when something is not
+    well. Of a service's own environment with --service; without, of the five services of `gcpay up`.
     """
+    if what == "check":
+        from shared.ops.config_check import check_config
+
+        sys.exit(check_config(ROOT, service, as_json=as_json))
     from shared.ops.settings_table import show_settings
 
-    show_settings(service, as_json=as_json)
+    show_settings(what or service, as_json=as_json)
 
 
 @gcpay.command("verify-proof")

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 OPERATOR_ENVIRONMENT = ".sandbox/up/operator.env"
 """Written by `gcpay up` below the checkout: the settings of an operator, one NAME=value a line."""
 
+SERVICE_ENVIRONMENT = ".sandbox/up/{service}.env"
+"""Written by `gcpay up` beside it: the settings that one service's process has. Its secrets are not in it."""
+
 _NAMES_A_DATABASE = ("CLOUD_SQL_CONNECTION_NAME", "DATABASE_HOST")
 
 

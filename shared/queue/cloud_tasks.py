@@ -98,20 +98,8 @@ class CloudTasksSender:
     def _client(self) -> "CloudTasksClient":
         with self._making_client:
             if self._made_client is None:
-                self._made_client = self._connected()
+                self._made_client = connected(self._endpoint)
             return self._made_client
-
-    def _connected(self) -> "CloudTasksClient":
-        from google.cloud.tasks_v2 import CloudTasksClient
-
-        if not self._endpoint:
-            return CloudTasksClient()
-        import grpc
-        from google.cloud.tasks_v2.services.cloud_tasks.transports import CloudTasksGrpcTransport
-
-        # An endpoint in the client options alone would be spoken to with TLS.
-        channel = grpc.insecure_channel(self._endpoint, options=_LOCAL_CHANNEL)
-        return CloudTasksClient(transport=CloudTasksGrpcTransport(channel=channel))
 
     def _request(
         self,
@@ -145,3 +133,17 @@ class CloudTasksSender:
             at.FromDatetime(schedule_at)
             task.schedule_time = at
         return tasks_v2.CreateTaskRequest(parent=client.queue_path(self._project, self._location, queue), task=task)
+
+
+def connected(endpoint: str) -> "CloudTasksClient":
+    """The genuine client: of Google, or of a local task service at host:port without TLS. Asks nothing yet."""
+    from google.cloud.tasks_v2 import CloudTasksClient
+
+    if not endpoint:
+        return CloudTasksClient()
+    import grpc
+    from google.cloud.tasks_v2.services.cloud_tasks.transports import CloudTasksGrpcTransport
+
+    # An endpoint in the client options alone would be spoken to with TLS.
+    channel = grpc.insecure_channel(endpoint, options=_LOCAL_CHANNEL)
+    return CloudTasksClient(transport=CloudTasksGrpcTransport(channel=channel))

@@ -14,11 +14,12 @@ import click
 
 from shared.money import MoneyError, Percent, Usd
 from shared.ops.exits import Exit, Leave
-from shared.ops.where import OPERATOR_ENVIRONMENT
+from shared.ops.where import OPERATOR_ENVIRONMENT, SERVICE_ENVIRONMENT
 from shared.sandbox.chain import HOST_WALLET
 from shared.sandbox.fault_verb import FIRST_PORT
 from shared.sandbox.fleet import Fleet, FleetNotStarted, FleetOptions, PortInUse, Ports
 from shared.sandbox.fleet.identities import SERVICES
+from shared.sandbox.fleet.vault import written_environments
 
 _LOOK_EVERY_S = 0.5
 _PAYMENTS = Path(__file__).parent / "demo" / "payments.jsonl"
@@ -61,10 +62,8 @@ def run_up(root: Path, options: UpOptions) -> Exit:
         ) from error
     except FleetNotStarted as error:
         raise Leave(f"The sandbox did not start: {error}\nAll logs: {logs}", Exit.UNAVAILABLE) from error
-    written = root / OPERATOR_ENVIRONMENT
     with fleet:
-        ours = _as_lines(fleet.world.operator() | {FIRST_PORT: str(options.first_port)})
-        written.write_text(ours, encoding="utf-8")
+        written = _write_environments(root, fleet, options.first_port)
         try:
             click.echo("\n".join(_what_to_do(fleet, logs)))
             _wait_until_something_ends(fleet)
@@ -73,8 +72,22 @@ def run_up(root: Path, options: UpOptions) -> Exit:
             return Exit.OK  # this is how it is meant to end
         finally:
             # `gcpay books` looks at the sandbox that was started last; that may be another one by now.
-            if written.is_file() and written.read_text(encoding="utf-8") == ours:
-                written.unlink()
+            for path, ours in written.items():
+                if path.is_file() and path.read_text(encoding="utf-8") == ours:
+                    path.unlink()
+
+
+def _write_environments(root: Path, fleet: Fleet, first_port: int) -> dict[Path, str]:
+    """What an operator's commands need to know of this fleet, and for `gcpay config check` what its services have."""
+    secrets = f"127.0.0.1:{fleet.options.ports.secrets}"
+    texts = {
+        root / SERVICE_ENVIRONMENT.format(service=service): _as_lines(environment)
+        for service, environment in written_environments(fleet.world, secrets).items()
+    }
+    texts[root / OPERATOR_ENVIRONMENT] = _as_lines(fleet.world.operator() | {FIRST_PORT: str(first_port)})
+    for path, text in texts.items():
+        path.write_text(text, encoding="utf-8")
+    return texts
 
 
 def _fleet_options(options: UpOptions, ports: Ports, logs: Path) -> FleetOptions:
@@ -113,6 +126,7 @@ def _what_to_do(fleet: Fleet, logs: Path) -> Iterator[str]:
     token = _token(urls["identity"], who.operator, urls["GCHostPay3"])
     yield f'  curl -s {urls["GCHostPay3"]}/health -H "Authorization: Bearer $({token})"'
     yield "\nThe books:\n\n  ./gcpay books check"
+    yield "\nIs all there that the services need?\n\n  ./gcpay config check"
     yield "\nBreak something:\n\n  ./gcpay fault"
     yield f"\nLogs: {logs}\nCtrl-C ends everything."
 

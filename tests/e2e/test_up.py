@@ -108,6 +108,13 @@ def _said_until(process: subprocess.Popen[str], last_line: str) -> str:
     raise AssertionError("gcpay up ended: " + "".join(said))
 
 
+def test_config_check_finds_all_there_that_a_service_of_it_needs(up: Up) -> None:
+    assert "./gcpay config check" in up.said
+    checked = up.gcpay("config", "check", "--service", "GCHostPay3")
+    assert checked.returncode == Exit.OK, checked.stdout + checked.stderr
+    assert "GCHostPay3            wallet          ok" in checked.stdout
+
+
 def test_the_printed_commands_post_a_payment_tick_and_ask_for_health(up: Up) -> None:
     first = json.loads(up.pasted("Post a payment, as upstream does (again and again: it counts once):"))
     again = json.loads(up.pasted("Post a payment, as upstream does (again and again: it counts once):"))

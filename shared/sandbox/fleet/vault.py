@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from shared.sandbox.fleet.environment import World, process_environment
 from shared.sandbox.fleet.identities import SERVICES
-
-if TYPE_CHECKING:
-    from shared.sandbox.fleet.environment import World
 
 PROJECT: Final = "sandbox"
 # A user of the database is each service's own, so it stands in its environment; the threshold is no secret but live.
@@ -22,6 +20,19 @@ def secrets_of(world: World) -> dict[str, str]:
     """Every secret of the fleet. None of them depends on the chain, so they can be served before there is one."""
     every = [world.service(service) for service in SERVICES]
     return {name: environment[name] for environment in every for name in NAMES if name in environment}
+
+
+def written_environments(world: World, endpoint: str) -> dict[str, dict[str, str]]:
+    """The settings of each service as its process has them: no secret, and nothing of the machine that it runs on."""
+    machine = process_environment()
+    return {
+        service: {
+            name: value
+            for name, value in without_its_secrets(world.service(service), endpoint).items()
+            if name not in machine
+        }
+        for service in SERVICES
+    }
 
 
 def without_its_secrets(environment: Mapping[str, str], endpoint: str) -> dict[str, str]:

@@ -36,7 +36,8 @@ def batcher(database: Database, database_as: DatabaseAs) -> BatcherWorld:
 def columns_of(database: Database, table: str) -> list[str]:
     with database.read() as conn:
         found = conn.all(
-            "select column_name::text as name from information_schema.columns where table_schema = 'public' and table_name = :t",
+            """select column_name::text as name from information_schema.columns
+                where table_schema = 'public' and table_name = :t""",
             t=table,
         )
     return [row["name"] for row in found]

@@ -16,7 +16,7 @@ resource "google_cloud_run_v2_job" "check" {
       containers {
         image   = var.image
         command = ["python"]
-        args    = ["-m", "shared.ops.cli", "config", "check", each.key]
+        args    = ["-m", "shared.ops.cli", "config", "check", "--service", each.key]
 
         dynamic "env" {
           for_each = local.environments[each.key]

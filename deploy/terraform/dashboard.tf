@@ -1,18 +1,19 @@
 # One page: the money first, then how the fleet does.
 
 locals {
+  # A distribution's mean is what a person reads: the total at a check, the USDT of a batch, the gas of a transfer.
   money_charts = [
-    { title = "Pending (USD micros, at each check)", metric = "pending_usd_micros", aligner = "ALIGN_PERCENTILE_99" },
-    { title = "USDT shared out (units)", metric = "shared_usdt_units", aligner = "ALIGN_SUM" },
-    { title = "Gas paid (wei)", metric = "gas_wei", aligner = "ALIGN_SUM" },
+    { title = "Pending at a check (USD micros)", metric = "pending_usd_micros", reducer = "REDUCE_MEAN" },
+    { title = "USDT shared out by a batch (units)", metric = "shared_usdt_units", reducer = "REDUCE_MEAN" },
+    { title = "Gas of a transfer (wei)", metric = "gas_wei", reducer = "REDUCE_MEAN" },
   ]
   pace_charts = [
-    { title = "Payments recorded", metric = "payments_recorded", aligner = "ALIGN_DELTA" },
-    { title = "Batches formed", metric = "batches_formed", aligner = "ALIGN_DELTA" },
-    { title = "Batches completed", metric = "batches_completed", aligner = "ALIGN_DELTA" },
-    { title = "Transfers sent", metric = "transfers_sent", aligner = "ALIGN_DELTA" },
-    { title = "Transfers settled", metric = "transfers_settled", aligner = "ALIGN_DELTA" },
-    { title = "Sweeps", metric = "sweeps_done", aligner = "ALIGN_DELTA" },
+    { title = "Payments recorded", metric = "payments_recorded", reducer = "REDUCE_SUM" },
+    { title = "Batches formed", metric = "batches_formed", reducer = "REDUCE_SUM" },
+    { title = "Batches completed", metric = "batches_completed", reducer = "REDUCE_SUM" },
+    { title = "Transfers sent", metric = "transfers_sent", reducer = "REDUCE_SUM" },
+    { title = "Transfers settled", metric = "transfers_settled", reducer = "REDUCE_SUM" },
+    { title = "Sweeps", metric = "sweeps_done", reducer = "REDUCE_SUM" },
   ]
 }
 
@@ -29,7 +30,7 @@ resource "google_monitoring_dashboard" "fleet" {
               timeSeriesQuery = {
                 timeSeriesFilter = {
                   filter      = "resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/gcpay/${chart.metric}\""
-                  aggregation = { alignmentPeriod = "300s", perSeriesAligner = chart.aligner, crossSeriesReducer = "REDUCE_SUM" }
+                  aggregation = { alignmentPeriod = "300s", perSeriesAligner = "ALIGN_DELTA", crossSeriesReducer = chart.reducer }
                 }
               }
             }]

@@ -55,3 +55,12 @@ resource "google_cloud_tasks_queue_iam_member" "enqueuer" {
   role     = "roles/cloudtasks.enqueuer"
   member   = "serviceAccount:${each.value.email}"
 }
+
+# A service's own check looks whether its queues run.
+resource "google_cloud_tasks_queue_iam_member" "viewer" {
+  for_each = { for key, each in local.enqueuers : key => each if !contains(var.upstream_callers, each.email) }
+  name     = google_cloud_tasks_queue.queue[each.value.queue].name
+  location = var.region
+  role     = "roles/cloudtasks.viewer"
+  member   = "serviceAccount:${each.value.email}"
+}

@@ -47,7 +47,7 @@ locals {
         MICROBATCH_URL   = local.urls.GCMicroBatchProcessor
         INSTANT_MAX_ETH  = var.instant_max_eth
         MAX_TRANSFER_ETH = var.max_transfer_eth
-      }, var.accept_v1_tokens == "" ? {} : { ACCEPT_V1_TOKENS = var.accept_v1_tokens })
+      })
     }
     GCHostPay2 = {
       role      = "watcher"
@@ -125,6 +125,7 @@ locals {
         DATABASE_USER_SECRET      = local.database_users[service.role]
       } : {},
       service.env,
+      lookup(var.more_settings, name, {}),
     )
   }
 

@@ -115,10 +115,10 @@ variable "gas_reserve_wei" {
   type        = string
 }
 
-variable "accept_v1_tokens" {
-  description = "from/until: when the predecessor's instant payouts are taken (deploy/decisions/0003-upgrade.md). Empty: never."
-  type        = string
-  default     = ""
+variable "more_settings" {
+  description = "Settings that have a default and shall be another, by service: { GCMicroBatchProcessor = { QUOTE_BAND_PERCENT = \"3\" } }. gcpay config lists them all."
+  type        = map(map(string))
+  default     = {}
 }
 
 # Pace.

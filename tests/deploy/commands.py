@@ -45,6 +45,7 @@ DOCKER = {
     "push": set[str](),
     "compose up": {"--build", "--wait"},
     "compose run": {"--rm"},
+    "compose exec": set[str](),
     "compose down": set[str](),
 }
 OTHERS = {
@@ -105,7 +106,7 @@ def _faults_of(words: list[str]) -> Iterator[str]:
             yield from _verb(words, DOCKER, set())
             yield from _docker(words)
         case "./gcpay":
-            yield from _gcpay(words[1:])
+            yield from faults_of_gcpay(words[1:])
         case "python3" | ".venv/bin/python":
             yield from _python(words[1:])
         case other if other not in OTHERS:
@@ -119,7 +120,7 @@ def _verb(words: list[str], known: dict[str, set[str]], more: set[str]) -> Itera
         return
     for word in words[1 + len(verb.split()) :]:
         option = word.partition("=")[0]
-        if word.startswith("-") and option not in known[verb] | more and verb != "compose run":
+        if word.startswith("-") and option not in known[verb] | more and verb not in ("compose run", "compose exec"):
             yield f"{words[0]} {verb} has no option {option}"
 
 
@@ -156,15 +157,18 @@ def _docker(words: list[str]) -> Iterator[str]:
             yield "there is no such target"
         if not (ROOT / words[words.index("-f") + 1]).is_file():
             yield "there is no such Dockerfile"
-    if words[1:3] == ["compose", "run"]:
-        services = read_compose()["services"]
-        if words[4] not in services:
-            yield f"there is no {words[4]} in docker-compose.yml"
+    if words[1:3] in (["compose", "run"], ["compose", "exec"]):
+        name, *inner = words[4:] if words[2] == "run" else words[3:]
+        cli = ["python", "-m", "shared.ops.cli"]
+        if name not in read_compose()["services"]:
+            yield f"there is no {name} in docker-compose.yml"
+        elif words[2] == "exec" and inner[:3] != cli:
+            yield f"{inner} is not a command of the image"
         else:
-            yield from _gcpay(words[5:])
+            yield from faults_of_gcpay(inner[3:] if words[2] == "exec" else inner)
 
 
-def _gcpay(words: list[str]) -> Iterator[str]:
+def faults_of_gcpay(words: list[str]) -> Iterator[str]:
     """The verb exists and takes these words; it is not started."""
     try:
         _resolve(gcpay, list(words), click.Context(gcpay, info_name="gcpay"))

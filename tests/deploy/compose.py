@@ -159,11 +159,15 @@ class Pod:
                     self.healthy.add(name)
             ill = sorted(set(self.processes) - self.healthy)
             assert time.monotonic() < give_up_at, f"not healthy: {ill}\n{self.processes[ill[0]].log_tail()}"
-            time.sleep(0.05)
+            time.sleep(0.25)  # a look costs a process
 
     def run(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """`docker compose run --rm NAME ARGUMENTS`."""
         return self._run(name, [*self.compose["services"][name]["entrypoint"], *arguments])
+
+    def execute(self, name: str, *words: str) -> subprocess.CompletedProcess[str]:
+        """`docker compose exec NAME WORDS`."""
+        return self._run(name, list(words))
 
     def _spawn(self, name: str, service: dict[str, Any]) -> Process:
         return self.group.spawn(

@@ -74,6 +74,8 @@ PLANTED: Final[list[tuple[str, str, tuple[str, str], str]]] = [
     ("queues", "queues.tf", ("gchostpay3-retry-queue        = {", "gchostpay3-retries = {"), "gchostpay3-retry-queue"),
     ("queues", "services.tf", ('sends_to  = ["gchostpay1-response-queue"]', "sends_to  = []"), "gcpay-watcher"),
     ("queues", "services.tf", ("sends_to  = []", 'sends_to  = ["microbatch-alert-queue"]'), "and no edge says so"),
+    ("queues", "queues.tf", ("roles/cloudtasks.enqueuer", "roles/cloudtasks.admin"), "has another role at a queue"),
+    ("queues", "queues.tf", ("if !contains(var.upstream_callers", "if contains(var.upstream_callers"), "and not both"),
     ("retry_windows", "queues.tf", ("24 * 3600", "25 * 3600"), "repeats for 90000 s"),
     ("retry_windows", "queues.tf", ("= -1", "= 10"), "gives up after some attempts"),
     (
@@ -142,6 +144,7 @@ PLANTED: Final[list[tuple[str, str, tuple[str, str], str]]] = [
     ("alerts", "dashboard.tf", ('metric = "gas_wei"', 'metric = "gas"'), "which is not counted"),
     ("alerts", "metrics.tf", ('"sweep_done"', '"sweeps_done"'), "waits for sweeps_done"),
     ("alerts", "alerts.tf", ("= var.notification_channels", "= []"), "calls nobody"),
+    ("alerts", "metrics.tf", ('"arrived_units"', '"arrival_units"'), "tells arrival_units"),
     ("exposure", "invokers.tf", ('service["GCAccumulator"]', 'service["GCHostPay3"]'), "is open to allUsers"),
     ("exposure", "archive.tf", ('"user:${each.key}"', '"allAuthenticatedUsers"'), "is open to allAuth"),
     ("exposure", "database.tf", ("ipv4_enabled    = false", "ipv4_enabled    = true"), "has a public address"),

@@ -107,9 +107,16 @@ def queues(declared: Declared) -> Iterator[str]:
     used = {edge.queue for edge in ALL_EDGES}
     yield from (f"queue {name} is used by an edge and not declared" for name in sorted(used - there))
     yield from (f"queue {name} is declared and used by no edge" for name in sorted(there - used))
-    may = {
-        (each.body["member"], each.body["name"]) for each in declared.instances("google_cloud_tasks_queue_iam_member")
-    }
+    bound = declared.instances("google_cloud_tasks_queue_iam_member")
+    may, look = (
+        {(each.body["member"], each.body["name"]) for each in bound if each.body["role"] == f"roles/cloudtasks.{word}"}
+        for word in ("enqueuer", "viewer")
+    )
+    if len(may) + len(look) != len(bound):
+        yield "somebody has another role at a queue"
+    ours = {member for role in SERVICE_OF_ROLE for member in _members(declared, role)}
+    for who, queue in sorted({(who, queue) for who, queue in may if who in ours} ^ look):
+        yield f"{who} may put tasks into {queue} or look at it, and not both"
     must = {(member, edge.queue) for edge in ALL_EDGES for member in _members(declared, edge.producer)}
     yield from (f"{who} may not put tasks into {queue}" for who, queue in sorted(must - may))
     yield from (f"{who} may put tasks into {queue} and no edge says so" for who, queue in sorted(may - must))
@@ -219,10 +226,19 @@ def alerts(declared: Declared) -> Iterator[str]:
         if not each.body["notification_channels"]:
             yield f"{each} calls nobody"
         yield from _what_is_waited_for(str(each), json.dumps(each.body["conditions"]), counted)
+    for name, row in declared.local("money").items():
+        if not _is_logged_with(row["event"], row["field"].rpartition("_")[0]):
+            yield f"{name}: no line {row['event']} tells {row['field']}"
     for each in declared.instances("google_logging_metric"):
         yield from _what_is_waited_for(str(each), each.body["filter"], counted)
     for each in declared.instances("google_monitoring_dashboard"):
         yield from _what_is_waited_for(str(each), each.body["dashboard_json"], counted)
+
+
+def _is_logged_with(event: str, field: str) -> bool:
+    """Whether a service logs this event with this amount; the log adds the unit to its name."""
+    texts = (path.read_text(encoding="utf-8") for service in SERVICES for path in (ROOT / service).glob("*.py"))
+    return any(re.search(rf'"{event}",.{{0,120}}\b{field}=', text) for text in texts)
 
 
 def _what_is_waited_for(where: str, text: str, counted: set[str]) -> Iterator[str]:

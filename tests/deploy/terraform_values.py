@@ -315,6 +315,7 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "jsonencode": json.dumps,
     "keys": sorted,
     "length": len,
+    "lookup": lambda map_, key, otherwise: map_.get(key, otherwise),
     "lower": lambda text: str(text).lower(),
     "merge": lambda *maps: {key: value for one in maps for key, value in one.items()},
     "regex": _matched,

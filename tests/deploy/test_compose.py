@@ -73,6 +73,9 @@ def test_its_commands_make_a_healthy_fleet_through_which_a_payment_goes(tmp_path
         assert {str(call_json("GET", f"{pod.url(port)}/health").body["version"]) for port in range(8600, 8605)} == {
             "compose"
         }
+        check = ("python", "-m", "shared.ops.cli", "config", "check", "--service", "GCHostPay3")
+        looked = pod.execute("gchostpay3", *check)
+        assert looked.returncode == 0, looked.stdout + looked.stderr
         books = pod.run("operator", "books", "check")
         assert books.returncode == 0, books.stdout + books.stderr
 

@@ -16,6 +16,7 @@ from shared.sandbox.chain import HOST_WALLET
 from shared.settings import load_settings
 
 from . import terraform_faults as faults
+from .commands import faults_of_gcpay
 from .declared import Declared, declared, declared_in
 from .planted_faults import PLANTED
 from .terraform_files import FOLDER, copy_with
@@ -73,6 +74,15 @@ def test_without_any_one_of_them_it_does_not_start(service: str, capsys: pytest.
         with pytest.raises(SystemExit):
             load_settings(settings_class_of(service), rest)
         assert f"{name} is missing" in capsys.readouterr().err
+
+
+def test_a_setting_that_has_a_default_can_be_another_and_one_that_nobody_reads_is_found() -> None:
+    changed = declared_in(FOLDER, more_settings='{ GCHostPay1 = { ACCEPT_V1_TOKENS = "x" } }')
+    assert changed.environment("GCHostPay1")["ACCEPT_V1_TOKENS"] == "x"
+    assert "ACCEPT_V1_TOKENS" not in changed.environment("GCHostPay3")
+    assert list(faults.settings(changed)) == []
+    strange = declared_in(FOLDER, more_settings='{ GCHostPay3 = { ACCEPT_V1_TOKENS = "x" } }')
+    assert list(faults.settings(strange)) == ["GCHostPay3: ACCEPT_V1_TOKENS is mounted and not read"]
 
 
 def test_no_private_key_is_given_to_anything() -> None:
@@ -175,3 +185,17 @@ def test_the_files_are_formatted_as_terraform_formats_them() -> None:
     if terraform is not None:  # the sandbox does without it
         told = subprocess.run([terraform, "fmt", "-check", "-no-color", str(FOLDER)], capture_output=True, text=True)
         assert told.returncode == 0, told.stdout
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_each_service_is_looked_at_before_it_runs_with_its_own_identity_and_settings(service: str) -> None:
+    jobs = {each.key: each.body for each in declared().instances("google_cloud_run_v2_job") if each.key}
+    running = {each.key: each.body for each in declared().instances("google_cloud_run_v2_service")}
+    (outer,), (there,) = jobs[service]["template"], running[service]["template"]
+    (here,) = outer["template"]
+    assert here["service_account"] == there["service_account"]
+    (looking,), (serving,) = here["containers"], there["containers"]
+    assert looking["image"] == serving["image"]
+    assert looking["env"] == serving["env"]
+    assert looking["args"] == ["-m", "shared.ops.cli", "config", "check", "--service", service]
+    assert list(faults_of_gcpay(looking["args"][2:])) == []

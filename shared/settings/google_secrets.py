@@ -84,7 +84,7 @@ class SecretManager:
                 "without a version where it is optional and meant to be absent"
             )
         except (exceptions.GoogleAPIError, GoogleAuthError) as error:
-            return Unreadable(f"could not be read from Secret Manager now ({type(error).__name__})")
+            return _not_now(error)
         return _checked(answer)
 
     def read_all(self, names: Iterable[str], *, rotated: Container[str] = ()) -> dict[str, tuple[Answer, Answer]]:
@@ -92,7 +92,12 @@ class SecretManager:
         wanted = list(names)
         if not wanted:
             return {}
-        self._client()  # once, and not by the first of several threads
+        from google.auth.exceptions import GoogleAuthError
+
+        try:
+            self._client()  # once: without an identity each of the threads would look for one, for seconds
+        except GoogleAuthError as error:
+            return dict.fromkeys(wanted, (_not_now(error), None))
         with ThreadPoolExecutor(min(_AT_ONCE, len(wanted)), thread_name_prefix="secret") as pool:
             return dict(zip(wanted, pool.map(lambda name: self._pair(name, name in rotated), wanted), strict=True))
 
@@ -140,6 +145,10 @@ def load_client() -> None:
     from google.cloud.secretmanager_v1 import SecretManagerServiceClient
 
     del exceptions, retry, SecretManagerServiceClient
+
+
+def _not_now(error: Exception) -> Unreadable:
+    return Unreadable(f"could not be read from Secret Manager now ({type(error).__name__})")
 
 
 def _checked(answer: Any) -> Secret | Unreadable:

@@ -56,6 +56,7 @@ def read_settings(settings_class: type[S], environ: Mapping[str, str] | None = N
     environ = os.environ if environ is None else environ
     names = names_of(settings_class)
     values, problems = read_environment(names, environ)
+    problems += _wrong_source(settings_class, environ)
     secrets = _secrets(settings_class, names, environ)
     for field, name in names.items():
         match secrets.get(name):
@@ -111,6 +112,18 @@ def _secrets(
         return ask(manager, wanted, names)
     finally:
         manager.close()
+
+
+def _wrong_source(settings_class: type[BaseSettings], environ: Mapping[str, str]) -> list[tuple[str, str]]:
+    """What is wrong with the way to Secret Manager, for settings that do not name it among their own."""
+    if issubclass(settings_class, SecretsSettings):
+        return []
+    values, problems = read_environment(names_of(SecretsSettings), environ)
+    try:
+        _validated(SecretsSettings, values)
+    except ValidationError as error:
+        problems += _problems(SecretsSettings, error, already_told={name for name, _ in problems})
+    return problems
 
 
 def _validated(settings_class: type[S], values: dict[str, str]) -> S:

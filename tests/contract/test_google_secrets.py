@@ -17,11 +17,20 @@ from google.cloud.secretmanager_v1.services.secret_manager_service.transports im
 from GCHostPay2.settings import WatcherSettings
 from GCHostPay3.settings import ExecutorSettings
 from GCMicroBatchProcessor.settings import BatcherSettings
+from shared.db.settings import DatabaseSettings
 from shared.sandbox.fleet.environment import REPOSITORY, service_command
 from shared.sandbox.processes import Process
 from shared.sandbox.secrets import VALUES_VARIABLE, command
 from shared.sandbox.secrets.service import Fault, FaultKind, SecretService
-from shared.settings import EXIT_CONFIGURATION, Secret, SecretManager, Unreadable, load_settings
+from shared.settings import (
+    EXIT_CONFIGURATION,
+    Secret,
+    SecretManager,
+    SettingsWrong,
+    Unreadable,
+    load_settings,
+    read_settings,
+)
 from shared.telemetry.redaction import forget_concealed, without_secrets
 from tests.simulation.incidents.environment import ENVIRONMENT
 
@@ -171,6 +180,29 @@ def test_a_server_that_is_away_is_a_sentence(secrets: SecretService) -> None:
     manager = SecretManager(PROJECT, "127.0.0.1:1", limit_s=0.3)
     assert manager.read("ANY") == Unreadable("could not be read from Secret Manager now (RetryError)")
     manager.close()
+
+
+def test_without_an_identity_every_secret_is_a_sentence_and_no_traceback(
+    secrets: SecretService, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/nowhere/credentials.json")
+    said = refusal(secrets, capsys, SECRETS_ENDPOINT=None)
+    assert sorted(line.split()[0] for line in said) == ["CHANGENOW_API_KEY", "SUCCESS_URL_SIGNING_KEY"]
+    assert all("could not be read from Secret Manager now (DefaultCredentialsError)" in line for line in said)
+
+
+def test_a_command_takes_its_secrets_there_too_and_names_a_way_that_there_cannot_be(secrets: SecretService) -> None:
+    secrets.store.add("DATABASE_NAME_SECRET", b"payments\n")
+    environ = {
+        "DATABASE_HOST": "localhost",
+        "DATABASE_USER_SECRET": "gcpay_operator",
+        "SECRETS_PROJECT_ID": PROJECT,
+        "SECRETS_ENDPOINT": secrets.endpoint,
+    }
+    assert read_settings(DatabaseSettings, environ).database_name_secret.get_secret_value() == "payments"
+    with pytest.raises(SettingsWrong) as wrong:
+        read_settings(DatabaseSettings, environ | {"SECRETS_PROJECT_ID": "No Project"})
+    assert "SECRETS_PROJECT_ID must be a project id, or a project's number" in wrong.value.sentences
 
 
 def test_the_threshold_is_no_secret_and_may_lie_there_all_the_same(secrets: SecretService) -> None:

@@ -228,6 +228,16 @@ def test_a_failed_swap_parks_the_batch_with_its_reason_and_a_repeat_changes_noth
     assert world.snapshot() == before
 
 
+def test_a_failure_that_is_reported_after_the_shares_were_written_changes_nothing(world: BatcherWorld) -> None:
+    batch = world.a_batch("50", "30", "20")
+    late = failed(world, batch)
+    world.report(world.is_paid(batch, "97"))
+    before = world.snapshot()
+    assert world.report(late).body["conversion_status"] == "completed"
+    assert world.report(replace(late, refund_tx_hash="0x" + "f3" * 32)).body["conversion_status"] == "completed"
+    assert world.snapshot() == before
+
+
 def test_a_late_arrival_completes_a_parked_batch(world: BatcherWorld) -> None:
     batch = world.a_batch("50", "30", "20")
     world.report(failed(world, batch))

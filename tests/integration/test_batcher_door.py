@@ -99,12 +99,18 @@ def test_the_batcher_does_not_start_with_settings_that_could_cost_money(
 
 
 def test_every_setting_that_decides_reaches_its_term() -> None:
-    bands = {"QUOTE_BAND_PERCENT": "1", "ORDER_VALUE_BAND_PERCENT": "2", "RESULT_BAND_PERCENT": "3"}
+    bands = {
+        "QUOTE_BAND_PERCENT": "1",
+        "ORDER_VALUE_BAND_PERCENT": "2",
+        "RESULT_BAND_PERCENT": "3",
+        "PAYMENT_VALUE_BAND_PERCENT": "5",
+    }
     others = {"MAX_GAS_SHARE_PERCENT": "4", "MAX_FEE_PER_GAS_GWEI": "5", "EXCHANGE_AMOUNT_DECIMALS": "6"}
     terms = load_settings(BatcherSettings, ENVIRONMENT | bands | others | {"TIME_SCALE": "7"}).terms()
     assert (terms.threshold, terms.funding) == (Usd.parse("100"), "received")
     guard = terms.guard
     assert (guard.quote_band, guard.order_value_band, guard.max_gas_share) == tuple(map(Percent.parse, "124"))
+    assert guard.payment_value_band == Percent.parse("5")
     assert guard.max_transfer == Ether.parse("1")
     assert (terms.result_band, terms.gas_ceiling_wei, terms.exchange_decimals) == (Percent.parse("3"), 5 * 10**9, 6)
     assert (terms.payout_address, terms.refund_address, terms.limits.time_scale) == (WALLET, WALLET, 7)

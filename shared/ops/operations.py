@@ -43,7 +43,7 @@ def operate(root: Path, act: Act, *, by: str, reason: str, yes: bool, as_json: b
             performed = perform(doing, act)
         except NotAllowed as refused:
             raise Leave(refused.message, Exit.NO) from refused
-    click.echo(json.dumps(_as_json(performed)) if as_json else "\n".join(_lines(performed)))
+    click.echo(json.dumps(_as_json(performed)) if as_json else "\n".join(map(_shown, _lines(performed))))
     return Exit.OK
 
 
@@ -59,12 +59,11 @@ def show_explanation(root: Path, name: str, *, as_json: bool) -> Exit:
 
 def show_parked(root: Path, *, as_json: bool) -> Exit:
     """Print every row that waits for a person."""
-    from shared.ops.views import parked
+    from shared.ops.views import parked, parked_lines
 
-    with _fleet(root) as (database, _), database.read() as conn:
-        rows = parked(conn)
-    now = datetime.now(UTC)
-    lines = [line for row in rows for line in row.lines(now)] or ["Nothing waits for a person."]
+    with _fleet(root) as (database, limits), database.read() as conn:
+        rows = parked(conn, limits)
+    lines = list(parked_lines(rows, datetime.now(UTC))) or ["Nothing waits for a person."]
     _print(iter(lines), [row.as_json() for row in rows], as_json=as_json)
     return Exit.OK
 
@@ -101,9 +100,13 @@ def until(span: str | None) -> datetime | None:
     if span is None:
         return None
     number, unit = span[:-1], span[-1:]
-    if unit not in _UNITS or not (number.isascii() and number.isdigit()) or not 1 <= int(number) <= 1_000:
-        raise Leave(f"--for {span}: say how long as 30m, 2h or 1d.", Exit.USAGE)
+    if unit not in _UNITS or not _is_a_count(number):
+        raise Leave(f"--for {ascii(span[:20])[1:-1]}: say how long as 30m, 2h or 1d, at most 1000 of them.", Exit.USAGE)
     return datetime.now(UTC) + timedelta(**{_UNITS[unit]: int(number)})
+
+
+def _is_a_count(number: str) -> bool:
+    return number.isascii() and number.isdigit() and len(number) <= 4 and 1 <= int(number) <= 1_000
 
 
 @contextmanager
@@ -121,7 +124,12 @@ def _fleet(root: Path) -> Iterator[tuple[Database, Limits]]:
 
 
 def _print(lines: Iterator[str], value: Any, *, as_json: bool) -> None:
-    click.echo(json.dumps(value, indent=2) if as_json else "\n".join(lines))
+    click.echo(json.dumps(value, indent=2) if as_json else "\n".join(map(_shown, lines)))
+
+
+def _shown(line: str) -> str:
+    """A line as it may stand on a terminal: what came from outside cannot break it, nor give the terminal orders."""
+    return line if line.isprintable() else "".join(each if each.isprintable() else ascii(each)[1:-1] for each in line)
 
 
 def _lines(performed: Performed) -> Iterator[str]:

@@ -101,7 +101,7 @@ class Operations:
 
     def parked(self) -> list[Waits]:
         with self.operator.read() as conn:
-            return parked(conn)
+            return parked(conn, self.fleet.batcher.batcher.terms.limits)
 
     def status(self) -> Status:
         with self.operator.read() as conn:

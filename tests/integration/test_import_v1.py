@@ -29,7 +29,7 @@ from shared.ops.acts.log import entries, verify_chain
 from shared.ops.cli import gcpay
 from shared.ops.exits import Exit, Leave
 from shared.ops.upgrade import ExportWrong, Imported, RowsRefused, Terms, import_v1, read_export, release_v1
-from shared.ops.views import explain, parked
+from shared.ops.views import explain, parked, parked_lines
 from tests.conftest import Postgres
 from tests.integration.batcher_world import BatcherWorld
 from tests.integration.intake_world import (
@@ -337,7 +337,7 @@ def test_what_may_be_done_is_said_where_people_look(takeover: Takeover) -> None:
     takeover.exports(SWAPPING_ROW)
     takeover.imports()
     with takeover.operator.read() as conn:
-        told = [line for row in parked(conn) for line in row.lines(NOW)]
+        told = list(parked_lines(parked(conn, Limits()), NOW))
         explained = list(explain(conn, "4479119535", NOW, Limits()).lines())
     for lines in (told, explained):
         assert any(f"gcpay release-v1 {BATCH}" in line for line in lines)

@@ -104,9 +104,9 @@ def test_everything_that_waits_for_a_person_is_listed_with_reason_owner_age_and_
     assert rows["transfer"].name == request
     assert rows["transfer"].owner == "a person"
     assert f"gcpay approve held {request}" in rows["transfer"].allowed
-    lines = list(rows["batch"].lines(world.fleet.now))
-    assert lines[0].startswith(f"batch {batch} is parked, for 3 h")
-    assert "over 100.00 USD / 0.04 ETH" in lines[0]
+    headline = rows["batch"].headline(world.fleet.now)
+    assert headline.startswith(f"batch {batch} is parked, for 3 h")
+    assert "over 100.00 USD / 0.04 ETH" in headline
 
 
 def test_a_parked_payment_may_be_retried(world: Operations) -> None:

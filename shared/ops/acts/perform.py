@@ -19,8 +19,11 @@ if TYPE_CHECKING:
     from shared.lifecycle.facts import Fact
 
 
+_LONGEST = {"--by": 80, "--reason": 500}
+
+
 class Unsigned(Refused):
-    """An operation names the person and a reason."""
+    """An operation names the person and a reason, each on one line that nobody can take for another entry's."""
 
     code: ClassVar[str] = "operation_unsigned"
 
@@ -85,8 +88,7 @@ def perform(doing: Doing, act: Callable[[Step], Acting]) -> Performed:
     where that leaves nothing to do.
     """
     by, reason = doing.by.strip(), doing.reason.strip()
-    if not by or not reason:
-        raise Unsigned("An operation names the person (--by) and a reason (--reason).")
+    _require_signature({"--by": by, "--reason": reason})
     try:
         with doing.database.transaction() as conn:
             number = log.lock(conn)
@@ -97,6 +99,17 @@ def perform(doing: Doing, act: Callable[[Step], Acting]) -> Performed:
     except _Rehearsed as rehearsed:
         return rehearsed.performed
     return Performed(action, subject, step.done, head)
+
+
+def _require_signature(said: Mapping[str, str]) -> None:
+    """A line break, a terminal's control or a screenful of text would let one entry of the log pass for several."""
+    if not all(said.values()):
+        raise Unsigned("An operation names the person (--by) and a reason (--reason).")
+    for option, text in said.items():
+        if not text.isprintable():
+            raise Unsigned(f"{option} is one line of printable text: {text[: _LONGEST[option]]!a} is not.")
+        if len(text) > _LONGEST[option]:
+            raise Unsigned(f"{option} has at most {_LONGEST[option]} characters, not {len(text)}.")
 
 
 def _take_back_unless_meant(doing: Doing, performed: Performed) -> None:

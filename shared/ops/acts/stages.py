@@ -60,6 +60,11 @@ def pauses(conn: Connection, now: datetime) -> Sequence[Row]:
 def _against_pause(step: Step, before: Row | None, until: datetime | None) -> str | None:
     if until is not None and until <= step.now:
         return "the end that is asked for is over already"
-    if before is not None and before["expires_at"] is None and until is not None:
-        return f"{before['paused_by']} paused it without an end ({before['reason']}): resume it first"
+    if before is None or until is None:
+        return None
+    by, end = before["paused_by"], before["expires_at"]
+    if end is None:
+        return f"{by} paused it without an end ({before['reason']}): resume it first"
+    if until < end:
+        return f"{by} paused it until {end:%Y-%m-%d %H:%M:%S} UTC, which is later ({before['reason']}): resume it first"
     return None

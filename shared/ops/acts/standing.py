@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from shared.db import Connection, Row
 
 _QUERIES: Final = Queries.load(Path(__file__).with_suffix(".sql"))
+_LONGEST_NAME: Final = 100  # no id of ours or of the exchange comes near it
 
 
 class NotKnown(Refused):
@@ -25,9 +26,8 @@ class NotKnown(Refused):
     http_status: ClassVar[int] = 404
 
     def __init__(self, name: str) -> None:
-        super().__init__(
-            f"Nothing is known by {name!r}: name a payment, a batch, an order, a request or a transaction."
-        )
+        shown = ascii(name) if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]!a} ..."
+        super().__init__(f"Nothing is known by {shown}: name a payment, a batch, an order, a request or a transaction.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,10 @@ def newest(rows: Sequence[Row]) -> Row | None:
 
 def find(conn: Connection, name: str) -> Found:
     """What the id names. Raises NotKnown."""
-    row = _QUERIES.one(conn, "find", name=name.strip())
+    wanted = name.strip()
+    # Bytes that are no text, line ends and the like are in no id, and the database would not even take some of them.
+    possible = wanted.isprintable() and len(wanted) <= _LONGEST_NAME
+    row = _QUERIES.one(conn, "find", name=wanted) if possible else None
     if row is None:
         raise NotKnown(name)
     return Found(row["kind"], row["key"], row["batch"], row["order_id"])

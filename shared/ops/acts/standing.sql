@@ -29,7 +29,10 @@ SELECT found.kind, found.key, found.batch, found.order_id
           FROM arrival a WHERE a.tx_hash = lower(:name)
         UNION ALL
         SELECT 8, 'transaction', o.id::text, o.batch_conversion_id, o.id
-          FROM exchange_order o WHERE lower(:name) IN (lower(o.payin_hash), lower(o.payout_hash), lower(o.refund_hash))) AS found
+          FROM exchange_order o WHERE lower(:name) IN (lower(o.payin_hash), lower(o.payout_hash), lower(o.refund_hash))
+        UNION ALL
+        SELECT 9, 'payment', p.id::text, p.batch_conversion_id, NULL
+          FROM payout_accumulation p WHERE p.id = CASE WHEN :name ~ '^[0-9]{1,18}$' THEN :name::bigint END) AS found
  ORDER BY found.place, found.order_id DESC NULLS LAST
  LIMIT 1;
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -25,6 +25,7 @@ from shared.money import Ether, Tether, Usd
 from shared.ops.acts import rules
 from shared.ops.acts.stages import pauses
 from shared.ops.acts.standing import Standing, find, newest, stand
+from shared.ops.views.parked import late_text
 from shared.ops.views.whereabouts import money_is
 
 if TYPE_CHECKING:
@@ -35,6 +36,14 @@ if TYPE_CHECKING:
 _QUERIES: Final = Queries.load(Path(__file__).with_suffix(".sql"))
 _MOST_LINES: Final = 16
 _MOST_TRACES: Final = 3
+_STOPPED_BY: Final = {
+    "payment pending": "batching",
+    "batch pending": "batching",
+    "transfer created": "sending",
+    "transfer approved": "sending",
+    "transfer reserved": "sending",
+    "transfer signed": "sending",
+}
 _COLUMNS: Final[Mapping[Machine, tuple[str, type[State]]]] = {
     Machine.PAYMENT: ("conversion_status", PaymentState),
     Machine.BATCH: ("conversion_status", BatchState),
@@ -65,6 +74,7 @@ class Wait:
     since: datetime | None
     until: datetime | None
     next_step: str
+    late: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,15 +169,18 @@ def explain(conn: Connection, name: str, now: datetime, limits: Limits) -> Expla
     story = _QUERIES.all(
         conn, "story", machines=[machine for machine, _ in asked], subjects=[subject for _, subject in asked]
     )
+    stopped = pauses(conn, now)
+    wait = _wait(parts, story, limits)
+    wait = wait and _held_up(wait, s, stopped)
     return Explanation(
         name=name,
         kind=s.found.kind,
         what=_what(s),
         money=money_is(s),
         parts=parts,
-        waits=_wait(parts, story, limits),
-        notes=list(_notes(s, pauses(conn, now))),
-        allowed=list(rules.allowed(s)),
+        waits=None if wait is None else replace(wait, late=late_text(now, wait.until) if wait.until else ""),
+        notes=[*_notes(s, stopped), *_sends(conn, s)],
+        allowed=[*rules.allowed(s), *_resuming(s, wait, stopped)],
         story=story,
     )
 
@@ -235,6 +248,45 @@ def _wait(parts: Sequence[Part], story: Sequence[Row], limits: Limits) -> Wait |
     )
 
 
+def _held_up(wait: Wait, s: Standing, stopped: Sequence[Row]) -> Wait:
+    """The same wait, when it is not the one who usually acts that holds it up but a paused stage or the wallet."""
+    if wait.what not in _STOPPED_BY:
+        return wait
+    stage = _STOPPED_BY[wait.what]
+    unwell = next((row for row in s.accounts if row["account_status"] != AccountState.ACTIVE.value), None)
+    if unwell is not None and stage == "sending":
+        text = WAITING[AccountState(unwell["account_status"])]
+        why = f"the wallet {unwell['address']} is {unwell['account_status']}: {unwell['reason']}"
+        return replace(wait, why=why, on_whom=text.on_whom, next_step=text.next_step)
+    pause = next((row for row in stopped if row["stage"] == stage), None)
+    if pause is None:
+        return wait
+    end = pause["expires_at"]
+    return replace(
+        wait,
+        why=f"{stage} is paused by {pause['paused_by']}: {pause['reason']}",
+        on_whom=f"{pause['paused_by']}, or whoever resumes {stage}",
+        until=end,
+        next_step=f"{'somebody resumes it' if end is None else 'the pause ends'}, then: {wait.next_step}",
+    )
+
+
+def _resuming(s: Standing, wait: Wait | None, stopped: Sequence[Row]) -> Iterator[str]:
+    """The command that ends the pause that holds it up, where it would not be refused."""
+    stage = None if wait is None else _STOPPED_BY.get(wait.what)
+    for pause in stopped:
+        if pause["stage"] == stage and rules.against_resume(pause["stage"], pause, s.accounts) is None:
+            yield f"gcpay resume {stage}"
+
+
+def _sends(conn: Connection, s: Standing) -> Iterator[str]:
+    """What each provider last answered to the bytes of a transfer that no block has yet."""
+    for transfer in s.transfers:
+        if transfer["transfer_status"] == TransferState.LIVE.value and transfer["in_block"] is None:
+            for row in _QUERIES.all(conn, "last_answers", nonce=transfer["nonce"], unique_id=transfer["unique_id"]):
+                yield f"provider {row['provider']} last answered {row['answer_class']} at {row['at']:%H:%M:%S} UTC"
+
+
 def _notes(s: Standing, pauses: Sequence[Row]) -> Iterator[str]:
     """What is around it: paused stages, a wallet that cannot pay, what was asked and not answered yet."""
     for pause in pauses:
@@ -252,7 +304,9 @@ def _notes(s: Standing, pauses: Sequence[Row]) -> Iterator[str]:
 
 def _span(wait: Wait) -> str:
     since = "" if wait.since is None else f"since {wait.since:%Y-%m-%d %H:%M:%S}, "
-    return f"{since}at most until {wait.until:%Y-%m-%d %H:%M:%S} UTC" if wait.until else f"{since}without a date"
+    if wait.until is None:
+        return f"{since}without a date"
+    return f"{since}at most until {wait.until:%Y-%m-%d %H:%M:%S} UTC{wait.late}"
 
 
 def _line(row: Row) -> str:

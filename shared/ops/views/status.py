@@ -38,6 +38,7 @@ class Status:
     open_batches: Sequence[Row]
     overdue: Sequence[Row]
     waits_for_a_person: int
+    matters: int
     alerts: Sequence[Row]
     pauses: Sequence[Row]
     accounts: Sequence[Row]
@@ -64,7 +65,8 @@ class Status:
             late = age_text(self.now - row["due_at"])
             yield f"          {row['machine']} {row['name']} {row['state']}, {late} late"
         look = ": gcpay parked" if self.waits_for_a_person else ""
-        yield f"person    {self.waits_for_a_person} row(s) wait for a person{look}"
+        of = f" in {self.matters} matter(s)" if self.matters < self.waits_for_a_person else ""
+        yield f"person    {self.waits_for_a_person} row(s) wait for a person{of}{look}"
         kinds = Counter(row["kind"] for row in self.alerts)
         told = ", ".join(f"{count} x {kind}" for kind, count in kinds.most_common())
         yield f"alerts    {len(self.alerts)} within a day{': ' + told if told else ''}"
@@ -87,6 +89,7 @@ class Status:
             "open_batches": [_plain(row) for row in self.open_batches],
             "overdue": [_plain(row) for row in self.overdue],
             "waits_for_a_person": self.waits_for_a_person,
+            "matters_for_a_person": self.matters,
             "alerts": [_plain(row) for row in self.alerts],
             "paused": [_plain(row) for row in self.pauses],
             "accounts": [_plain(row) for row in self.accounts],
@@ -108,6 +111,7 @@ def status(conn: Connection, now: datetime, limits: Limits) -> Status:
     before = now - limits.wait(_GRACE)
     pending = _QUERIES.only(conn, "pending")
     log, holds = _log(conn)
+    waiting = parked(conn, limits)
     return Status(
         now=now,
         pending=Usd(pending["total_usd_micros"]),
@@ -115,7 +119,8 @@ def status(conn: Connection, now: datetime, limits: Limits) -> Status:
         last_check=_QUERIES.one(conn, "last_check"),
         open_batches=_QUERIES.all(conn, "open_batches"),
         overdue=_QUERIES.all(conn, "overdue", before=before),
-        waits_for_a_person=len(parked(conn)),
+        waits_for_a_person=len(waiting),
+        matters=len({row.matter for row in waiting}),
         alerts=_QUERIES.all(conn, "alerts_since", after=now - _DAY),
         pauses=pauses(conn, now),
         accounts=accounts(conn),

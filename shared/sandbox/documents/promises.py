@@ -85,6 +85,7 @@ PROMISES: Final[tuple[Promise, ...]] = (
         "address that our own rows already know.",
         (
             "tests/e2e/test_every_route_refuses.py::test_an_unproven_caller_gets_401_and_leaves_nothing",
+            "tests/security/test_callers.py::test_only_the_callers_in_the_table_get_past_a_door",
             "tests/integration/test_executor_refuses.py::test_a_pay_order_that_differs_from_our_rows_pays_nothing_and_tells_a_person",
         ),
     ),
@@ -92,6 +93,7 @@ PROMISES: Final[tuple[Promise, ...]] = (
         "Every process may die at any line, every message may come twice, late, or never: the result is the same.",
         (
             "tests/integration/test_executor_crashes.py::test_the_crash_points_cover_the_whole_way",
+            "tests/security/test_replay.py::test_everything_said_again_after_it_is_done_changes_nothing_and_pays_nothing",
             "tests/integration/test_conductor_routes.py::test_tasks_that_are_lost_doubled_late_and_out_of_order_end_in_the_same_books",
             "tests/simulation/test_every_purge.py::test_every_queue_purged_at_any_point_gives_the_shares_of_a_calm_day",
             "tests/e2e/test_chaos.py::test_whatever_a_seed_breaks_the_table_is_that_of_a_calm_day",

@@ -83,14 +83,16 @@ def demo(
 @click.option("--fee", default="15", show_default=True, metavar="PERCENT", help="What the platform keeps.")
 @click.option("--every", type=click.IntRange(0, 3600), default=30, show_default=True, metavar="SECONDS",
               help="How often the scheduler ticks; 0: only when told to.")  # fmt: skip
-def up(port: int, threshold: str, fee: str, every: int) -> None:
+@click.option("--alerts", default="", metavar="URL", help="Where alerts go, in Slack's form. Default: nowhere.")
+def up(port: int, threshold: str, fee: str, every: int, alerts: str) -> None:
     """Keep the sandbox running on fixed ports; print its URLs and ready-made commands. Ctrl-C ends it."""
     _require_sandbox("up")
     from shared.sandbox.processes import ended_once
     from shared.sandbox.up import UpOptions, run_up
 
     with ended_once():
-        sys.exit(run_up(ROOT, UpOptions.parse(first_port=port, threshold=threshold, fee=fee, tick_every_s=every)))
+        options = UpOptions.parse(first_port=port, threshold=threshold, fee=fee, tick_every_s=every, alerts=alerts)
+        sys.exit(run_up(ROOT, options))
 
 
 @click.command()

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn, Self
+from urllib.parse import urlsplit
 
 import click
 
@@ -33,17 +34,34 @@ class UpOptions:
     threshold: Usd
     fee: Percent
     tick_every_s: int
+    alerts: str = ""
 
     @classmethod
-    def parse(cls, *, first_port: int, threshold: str, fee: str, tick_every_s: int) -> Self:
+    def parse(cls, *, first_port: int, threshold: str, fee: str, tick_every_s: int, alerts: str = "") -> Self:
         """Read the command line's texts. Leaves with 2 and a sentence for the first impossible one."""
         try:
-            wanted = cls(first_port, Usd.parse(threshold), Percent.parse(fee), tick_every_s)
+            wanted = cls(first_port, Usd.parse(threshold), Percent.parse(fee), tick_every_s, alerts)
         except MoneyError as error:
             raise Leave(f"--threshold {threshold} --fee {fee}: {error}.", Exit.USAGE) from error
         if not wanted.threshold.is_positive() or wanted.fee.ppm > Percent.WHOLE_PPM:
             raise Leave("--threshold must be above 0 and --fee at most 100.", Exit.USAGE)
+        if alerts and not _is_an_address(alerts):
+            raise Leave("--alerts must be an address that begins with http:// or https://.", Exit.USAGE)
         return wanted
+
+
+def _is_an_address(text: str) -> bool:
+    try:
+        address = urlsplit(text)
+    except ValueError:
+        return False
+    return (
+        address.scheme in ("http", "https")
+        and bool(address.hostname)
+        and text.isascii()
+        and text.isprintable()
+        and not set("@#") & set(text)
+    )
 
 
 def run_up(root: Path, options: UpOptions) -> Exit:
@@ -55,7 +73,7 @@ def run_up(root: Path, options: UpOptions) -> Exit:
         # Only now: while the ports are taken, these logs are those of whoever runs there.
         shutil.rmtree(logs, ignore_errors=True)
         click.echo("Starting PostgreSQL, a chain, an exchange, queues and five services ...")
-        fleet = Fleet.start(_fleet_options(options, ports, logs), lambda part: click.echo(f"  {part} is ready"))
+        fleet = Fleet.start(fleet_options(options, ports, logs), lambda part: click.echo(f"  {part} is ready"))
     except PortInUse as error:
         raise Leave(
             f"{error} Choose another first port: gcpay up --port {error.port + 100}", Exit.UNAVAILABLE
@@ -90,7 +108,8 @@ def _write_environments(root: Path, fleet: Fleet, first_port: int) -> dict[Path,
     return texts
 
 
-def _fleet_options(options: UpOptions, ports: Ports, logs: Path) -> FleetOptions:
+def fleet_options(options: UpOptions, ports: Ports, logs: Path) -> FleetOptions:
+    """The sandbox that is wished for; what cannot be wished for is as usual."""
     usual = FleetOptions(logs=logs, ports=ports)
     return FleetOptions(
         logs=logs,
@@ -98,6 +117,7 @@ def _fleet_options(options: UpOptions, ports: Ports, logs: Path) -> FleetOptions
         threshold=options.threshold,
         fee_percent=str(options.fee).removesuffix(" %"),
         tick_every_s=options.tick_every_s * usual.time_scale,
+        alert_webhook=options.alerts,
     )
 
 

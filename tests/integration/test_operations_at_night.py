@@ -75,6 +75,16 @@ def test_a_paused_stage_is_what_a_transfer_waits_for_with_its_end_and_the_way_ou
     assert "gcpay resume sending" not in world.explain(batch).allowed
 
 
+def test_an_order_whose_message_is_still_on_its_way_waits_for_queue_and_conductor(world: Operations) -> None:
+    explained = world.explain(world.a_batch())
+    assert explained.waits is not None
+    assert explained.waits.on_whom == "the queue gchostpay1-batch-queue and the conductor"
+    world.fleet.rest()
+    explained = world.explain("payment-1")
+    assert explained.waits is not None
+    assert "queue" not in explained.waits.on_whom
+
+
 def test_a_payment_waits_for_the_end_of_a_pause_of_batching(world: Operations) -> None:
     world.fleet.batcher.payments("60")
     world.do(pause("batching", None))

@@ -249,7 +249,14 @@ def _wait(parts: Sequence[Part], story: Sequence[Row], limits: Limits) -> Wait |
 
 
 def _held_up(wait: Wait, s: Standing, stopped: Sequence[Row]) -> Wait:
-    """The same wait, when it is not the one who usually acts that holds it up but a paused stage or the wallet."""
+    """The same wait, when it is not the one who usually acts that holds it up: a queue, a paused stage, the wallet."""
+    if wait.what == "order adopted" and not s.requests:
+        return replace(
+            wait,
+            why="the message that has it paid was not taken in yet",
+            on_whom="the queue gchostpay1-batch-queue and the conductor",
+            next_step="the conductor makes a request; the batcher's sweep sends the message again when it was lost",
+        )
     if wait.what not in _STOPPED_BY:
         return wait
     stage = _STOPPED_BY[wait.what]

@@ -1,5 +1,6 @@
 # The queues, with the predecessor's names. A task is repeated for a day, which is less than its token lives: what comes
-# late is still opened. What is lost all the same is found by the sweeps.
+# late is still opened. What is lost all the same is found by the sweeps. Cloud Tasks wants a queue and the identity of its
+# tasks in one project: an upstream of another project keeps the first of these queues there, as long a window included.
 
 locals {
   queues = {

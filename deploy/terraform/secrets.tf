@@ -29,3 +29,13 @@ resource "google_secret_manager_secret_iam_member" "reader" {
   role      = "roles/secretmanager.secretAccessor"
   member    = "serviceAccount:${local.emails[each.value.role]}"
 }
+
+# Who read which secret, and when, is written down.
+resource "google_project_iam_audit_config" "secrets" {
+  project = var.project_id
+  service = "secretmanager.googleapis.com"
+
+  audit_log_config {
+    log_type = "DATA_READ"
+  }
+}

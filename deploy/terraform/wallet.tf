@@ -33,3 +33,16 @@ resource "google_kms_crypto_key_iam_member" "signer" {
   role          = "roles/cloudkms.signerVerifier"
   member        = "serviceAccount:${local.emails["executor"]}"
 }
+
+# Every use of the key is written down where the fleet's administrators cannot change it.
+resource "google_project_iam_audit_config" "wallet" {
+  project = var.wallet_project_id
+  service = "cloudkms.googleapis.com"
+
+  audit_log_config {
+    log_type = "DATA_READ"
+  }
+  audit_log_config {
+    log_type = "DATA_WRITE"
+  }
+}

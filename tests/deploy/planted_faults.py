@@ -166,6 +166,7 @@ PLANTED: Final[list[tuple[str, str, tuple[str, str], str]]] = [
     ("least_privilege", "wallet.tf", ('"HSM"', '"SOFTWARE"'), "not a key that cannot leave"),
     ("least_privilege", "archive.tf", ("roles/storage.objectCreator", "roles/storage.objectAdmin"), "objectAdmin"),
     ("least_privilege", "database.tf", ("roles/cloudsql.client", "roles/editor"), "gives roles/editor on everything"),
+    ("least_privilege", "wallet.tf", ('"DATA_READ"', '"ADMIN_READ"'), "nobody writes down who uses the wallet's key"),
     ("size", "services.tf", ("max = 2", "max = 3"), "may ask the exchange"),
     ("size", "services.tf", ("min = 1, max = 8", "min = 1, max = 80"), "connections of 400"),
     ("size", "run.tf", ("threads = 8", "threads = 80"), "than it has threads"),

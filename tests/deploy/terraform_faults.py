@@ -298,6 +298,14 @@ def least_privilege(declared: Declared) -> Iterator[str]:
         reads_only = each.body["role"] == "roles/storage.objectViewer"
         if not reads_only and (each.body["member"], each.body["role"]) != (executor, "roles/storage.objectCreator"):
             yield f"{each}: {each.body['member']} gets {each.body['role']}"
+    written_down = {
+        (each.body["project"], each.body["service"])
+        for each in declared.instances("google_project_iam_audit_config")
+        if {"log_type": "DATA_READ"} in each.body["audit_log_config"]
+    }
+    key = (declared.variable("wallet_project_id"), "cloudkms.googleapis.com")
+    if not {key, (declared.variable("project_id"), "secretmanager.googleapis.com")} <= written_down:
+        yield "nobody writes down who uses the wallet's key, or who reads a secret"
     for each in declared.instances("google_project_iam_member"):
         if each.body["role"] not in ("roles/cloudsql.client", "roles/cloudsql.instanceUser"):
             yield f"{each} gives {each.body['role']} on everything"

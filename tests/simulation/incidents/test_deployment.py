@@ -140,3 +140,36 @@ def test_each_secret_is_read_by_those_that_ask_for_it_and_only_the_executor_uses
     assert list(faults.least_privilege(declared())) == []
     (signer,) = declared().instances("google_kms_crypto_key_iam_member")
     assert signer.body["member"] == f"serviceAccount:{declared().local('emails')['executor']}"
+
+
+@incident("I-67")
+def test_a_name_has_one_value_in_all_services_and_each_address_is_asked_who_it_is(cloud: Cloud) -> None:
+    its_own = {"SERVICE_URL", "SERVICE_IDENTITY", "DATABASE_USER_SECRET"}
+    values: dict[str, set[str]] = {}
+    for service in SERVICES:
+        for name, value in declared().environment(service).items():
+            values.setdefault(name, set()).add(value)
+    assert {name for name, found in values.items() if len(found) > 1} == its_own
+    urls = {service: declared().environment(service)["SERVICE_URL"] for service in SERVICES}
+    for name, service in (("GCHOSTPAY1_URL", "GCHostPay1"), ("MICROBATCH_URL", "GCMicroBatchProcessor")):
+        assert values[name] == {urls[service]}
+    one, other = cloud.listed[0]["status"], cloud.listed[3]["status"]
+    one["url"], other["url"] = other["url"], one["url"]
+    code, told = cloud.check()
+    assert code == 1
+    assert "GCAccumulator: at" in told
+    assert "answers GCHostPay2" in told
+
+
+@incident("I-34")
+def test_an_independent_watcher_calls_when_no_job_has_run_for_a_while() -> None:
+    silent = {
+        each.key: each.body["conditions"][0]["condition_absent"][0]
+        for each in declared().instances("google_monitoring_alert_policy")
+        if "condition_absent" in each.body["conditions"][0]
+    }
+    assert set(silent) == {"sweeps_stopped", "threshold_checks_stopped"}
+    checks_every_s = int(declared().environment("GCMicroBatchProcessor")["CHECK_THRESHOLD_EVERY_S"])
+    assert silent["threshold_checks_stopped"]["duration"] == f"{3 * checks_every_s}s"
+    assert silent["sweeps_stopped"]["duration"] == "300s"
+    assert list(faults.alerts(declared())) == []

@@ -119,3 +119,12 @@ def _name_stack_trace(_logger: object, _method: str, event: EventDict) -> EventD
     if "exception" in event:
         event["stack_trace"] = event.pop("exception")
     return event
+
+
+def _on_standard_error(*_: object) -> structlog.PrintLogger:
+    return structlog.PrintLogger(sys.stderr)
+
+
+# Until a process says where its lines go: never among what a command prints for a program.
+if not structlog.is_configured():
+    structlog.configure(logger_factory=_on_standard_error)

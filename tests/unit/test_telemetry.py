@@ -3,8 +3,12 @@
 import io
 import json
 import logging
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -29,6 +33,7 @@ from shared.telemetry import (
 from shared.telemetry.redaction import forget_concealed
 
 TRACE = "ab" * 16
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -347,3 +352,16 @@ def test_a_header_that_names_no_trace_begins_a_new_one(header: str) -> None:
 
 def test_the_span_of_the_call_is_handed_on() -> None:
     assert traceparent(TRACE, "cd" * 8) == f"00-{TRACE}-{'cd' * 8}-01"
+
+
+def test_a_process_that_set_nothing_up_leaves_standard_output_to_what_it_prints() -> None:
+    program = "from shared.telemetry import get_logger; get_logger().error('alert_raised'); print('{}')"
+    ended = subprocess.run(
+        [sys.executable, "-P", "-c", program],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ended.stdout == "{}\n"
+    assert "alert_raised" in ended.stderr

@@ -42,15 +42,20 @@ resource "google_sql_database_instance" "fleet" {
       }
     }
 
-    database_flags {
-      name  = "cloudsql.iam_authentication"
-      value = "on"
-    }
-
-    # Every instance of every service, twice during a rollout, with its whole pool.
-    database_flags {
-      name  = "max_connections"
-      value = "400"
+    # max_connections: every instance of every service with its whole pool, and all of it twice during a rollout. Who
+    # comes and goes and who waits for whom is logged; statements are not, because their values are people's.
+    dynamic "database_flags" {
+      for_each = {
+        "cloudsql.iam_authentication" = "on"
+        max_connections               = "400"
+        log_connections               = "on"
+        log_disconnections            = "on"
+        log_lock_waits                = "on"
+      }
+      content {
+        name  = database_flags.key
+        value = database_flags.value
+      }
     }
   }
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar, Final
 
-from shared.books import payment_received, post
-from shared.db import Alert, Database, raise_alert, record_decision
+from shared.books import Posting, payment_received
+from shared.db import Alert, Database, raise_alert
 from shared.lifecycle import Limits, Machine, PaymentState, Refused, TryLater, decide
 from shared.lifecycle import facts as f
 from shared.money import Percent, Usd, take_fee
@@ -73,22 +73,16 @@ def accept_payment(database: Database, body: WebhookBody, terms: IntakeTerms, no
     fact = f.PaymentAccepted() if unusable is None else f.PaymentUnusable(unusable)
     decision = decide(Machine.PAYMENT, None, fact, now, terms.limits)
     status = PaymentState.PENDING if unusable is None else PaymentState.PARKED
-    with database.transaction() as conn:
-        paused = store.why_paused(conn, now)
-        if paused is not None:
-            raise IntakePaused(f"Intake is paused: {paused}")
-        accumulation_id = store.insert_payment(conn, payment, status, unusable, now, decision.due_at)
-        if accumulation_id is not None:
-            record_decision(conn, decision, str(accumulation_id), now, trace, _evidence(payment, unusable))
-            if payment.gross_eth is not None and payment.fee_eth is not None and payment.net_eth is not None:
-                post(
-                    conn,
-                    payment_received(body.payment_ref, payment.gross_eth, payment.fee_eth, payment.net_eth),
-                    now,
-                    trace,
-                )
-            if unusable is not None:
+    try:
+        # A usable payment is one statement and one round trip; the alert of another needs a second in the same commit.
+        with database.at_once() if unusable is None else database.transaction() as conn:
+            accumulation_id = store.insert_payment(
+                conn, payment, decision, unusable, _evidence(payment, unusable), _posting(payment), now, trace
+            )
+            if unusable is not None and accumulation_id is not None:
                 raise_alert(conn, SERVICE, _parked(accumulation_id, body, unusable), now)
+    except store.Paused as paused:
+        raise IntakePaused(f"Intake is paused: {paused}") from paused
     if accumulation_id is None:
         return _repeated(database, body, now)
     if unusable is None:
@@ -113,6 +107,13 @@ def why_unusable(body: WebhookBody) -> str | None:
     if body.outcome_currency in (None, "eth"):
         return None
     return f"nowpayments_outcome_currency is {body.outcome_currency}: only ETH that arrived can be swapped; pay it back"
+
+
+def _posting(payment: Priced) -> Posting | None:
+    """What the payment does to the books; None when no ETH amount is known."""
+    if payment.gross_eth is None or payment.fee_eth is None or payment.net_eth is None:
+        return None
+    return payment_received(payment.body.payment_ref, payment.gross_eth, payment.fee_eth, payment.net_eth)
 
 
 def _repeated(database: Database, body: WebhookBody, now: datetime) -> Recorded:

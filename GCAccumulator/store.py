@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from shared.db import Connection, Queries
-from shared.lifecycle import PaymentState
+from shared.books import Posting
+from shared.db import NOTHING, Connection, Queries, evidence_text
+from shared.lifecycle import Decision, PaymentState
 from shared.money import Ether, Percent, Usd
 
 from .webhook_body import WebhookBody
 
 QUERIES: Final = Queries.load(Path(__file__).with_suffix(".sql"))
+_NO_ENTRIES: Final[Mapping[str, list[int]]] = {"lines": [], "assets": [], "accounts": [], "amounts": []}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,22 +43,27 @@ class Known:
     parked_reason: str | None
 
 
-def why_paused(conn: Connection, now: datetime) -> str | None:
-    row = QUERIES.one(conn, "intake_paused", now=now)
-    return None if row is None else str(row["reason"])
+class Paused(Exception):
+    """A person paused intake, for this reason: nothing was written."""
 
 
 def insert_payment(
     conn: Connection,
     payment: Priced,
-    status: PaymentState,
+    decision: Decision,
     parked_reason: str | None,
+    evidence: Mapping[str, object],
+    posting: Posting | None,
     now: datetime,
-    due_at: datetime | None,
+    trace: str,
 ) -> int | None:
-    """The new row's id, or None when this payment_ref is already there."""
+    """The new row's id, with its story and its books written too; None when this payment_ref is already there.
+
+    Raises Paused. A posting of the same fact that is there already is ConstraintViolated (posting_is_made_once).
+    """
     body = payment.body
-    row = QUERIES.one(
+    assert decision.after is not None
+    row = QUERIES.only(
         conn,
         "insert_payment",
         payment_ref=body.payment_ref,
@@ -79,12 +87,21 @@ def insert_payment(
         gross_wei=_wei(payment.gross_eth),
         fee_wei=_wei(payment.fee_eth),
         net_wei=_wei(payment.net_eth),
-        conversion_status=status.value,
+        conversion_status=decision.after.value,
         parked_reason=parked_reason,
         now=now,
-        due_at=due_at,
+        due_at=decision.due_at,
+        machine=decision.machine.value,
+        from_state=NOTHING,
+        event=decision.event,
+        trace=trace,
+        evidence=evidence_text(evidence),
+        posting_event="" if posting is None else posting.event,
+        **(_NO_ENTRIES if posting is None else posting.columns()),
     )
-    return None if row is None else int(row["id"])
+    if row["paused"] is not None:
+        raise Paused(str(row["paused"]))
+    return None if row["id"] is None else int(row["id"])
 
 
 def payment_by_ref(conn: Connection, payment_ref: str) -> Known:

@@ -6,7 +6,7 @@ wallets on its hot path, therefore this module costs nothing to import: keccak i
 
 import re
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
 
 ZERO_ADDRESS: Final = "0x" + "0" * 40
@@ -39,6 +39,7 @@ def keccak(content: bytes) -> bytes:
     return _keccak()(content)
 
 
+@lru_cache(maxsize=4_096)  # our own addresses, and the payees of the day: each is hashed once
 def _with_checksum(lower: str) -> str:
     digest = keccak(lower.encode("ascii")).hex()
     return "0x" + "".join(

@@ -1,6 +1,6 @@
 """The only room that talks to PostgreSQL: transactions, named queries, history, migrations, roles.
 
-Transactions: `Database` (`transaction()`, `read()`, `ping()`), `Connection`, `plain`, `Connect`.
+Transactions: `Database` (`transaction()`, `at_once()`, `read()`, `ping()`), `Connection`, `plain`, `Connect`.
 Queries:      `Queries.load(path)` with `.one`, `.only`, `.all`, `.run`; `Query`, `Row`, `QueryFileWrong`, `whole`.
 History:      `record`, `record_many`, `record_decision`, `record_decisions`, `story_of`, `NOTHING`,
               `evidence_text`, `sync_allowed_transitions`.

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
 from itertools import count
+from select import POLLIN, poll
 from typing import Any, NoReturn
 
 from pg8000.converters import make_params
@@ -25,6 +26,7 @@ from shared.db.errors import (
     QueryBroken,
     reaction_to,
     reaction_to_commit,
+    reaction_to_lone_statement,
 )
 from shared.db.queries import Query, Row
 from shared.lifecycle.reactions import Broken
@@ -63,6 +65,7 @@ class Connection:
         self._savepoint_numbers = count(1)
         self._in_transaction = False
         self._after_commit: list[Callable[[], None]] = []
+        self._alone = False  # the statement that runs is a transaction of its own
         self.usable = True
         _teach_types(raw)
 
@@ -132,6 +135,18 @@ class Connection:
         self._talk(lambda: self._raw.execute_simple(f"BEGIN {mode}"))
         self._in_transaction = True
 
+    def begin_alone(self) -> None:
+        """Lets one statement run that is its own transaction. A connection that died while it was idle shows here."""
+        self._after_commit = []
+        if self._peer_spoke():
+            self.usable = False
+            raise DatabaseUnreachable("The connection to the database is gone; nothing was committed.")
+        self._in_transaction = self._alone = True
+
+    def end_alone(self) -> None:
+        """The statement ran, or never will."""
+        self._in_transaction = self._alone = False
+
     def commit(self) -> None:
         """Commits. Raises `CommitUnknown` when the answer is lost, a reaction when it was rolled back for certain."""
         if self._raw._transaction_status == _IN_FAILED_TRANSACTION:  # noqa: SLF001 - the driver has no public word for it
@@ -184,6 +199,9 @@ class Connection:
                 raise TypeError(f"{query.source}:{query.name}: no float and no naive time goes into the database")
         arguments = make_params(self._raw.py_types, values)
         context: Any = self._talk(lambda: self._execute_prepared(query.text, arguments))
+        if self._alone:
+            self._in_transaction = False  # it is committed, and no second statement belongs to it
+            self._tell()
         names = self._prepared[query.text][3]
         if query.name == "ad_hoc":
             statement = self._prepared.pop(query.text)[0]
@@ -209,13 +227,24 @@ class Connection:
         try:
             answer = exchange()
         except DatabaseError as error:
-            reaction = reaction_to(error.args[0])
-            self.usable = not isinstance(reaction, DatabaseUnreachable | PlanStale)
+            reaction = (reaction_to_lone_statement if self._alone else reaction_to)(error.args[0])
+            self.usable = not isinstance(reaction, DatabaseUnreachable | PlanStale | CommitUnknown)
             raise reaction from error
         except _CONNECTION_LOST as error:
+            if self._alone:
+                self._tell()
+                raise CommitUnknown(
+                    "The answer to a statement was lost; whether it is committed is unknown."
+                ) from error
             raise DatabaseUnreachable("The connection to the database broke; nothing was committed.") from error
         self.usable = True
         return answer
+
+    def _peer_spoke(self) -> bool:
+        """Whether something waits to be read on an idle connection: the server's goodbye, most likely."""
+        idle = poll()
+        idle.register(self._raw._usock, POLLIN)  # noqa: SLF001 - the driver has no public way to its socket
+        return bool(idle.poll(0))
 
     def _require_transaction(self) -> None:
         if not self._in_transaction:

@@ -50,6 +50,19 @@ class Database:
             self._pool.give_back(connection)
 
     @contextmanager
+    def at_once(self) -> Iterator[Connection]:
+        """For one statement that is a whole transaction: a single round trip, committed when it returns.
+
+        A second statement in the block is `QueryBroken`. Raises what `transaction()` raises.
+        """
+        connection = self._pool.begin(None)
+        try:
+            yield connection
+        finally:
+            connection.end_alone()
+            self._pool.give_back(connection)
+
+    @contextmanager
     def read(self) -> Iterator[Connection]:
         """One consistent snapshot for all queries of the block; nothing can be written."""
         connection = self._pool.begin(_READ)

@@ -125,6 +125,18 @@ def reaction_to_commit(answer: dict[str, Any]) -> Reaction:
     """The reaction to an error that the server answered to COMMIT: a known rollback, or `CommitUnknown`."""
     if sqlstate_of(answer).startswith(_COMMIT_ROLLED_BACK):
         return reaction_to(answer)
+    return _lost_commit()
+
+
+def reaction_to_lone_statement(answer: dict[str, Any]) -> Reaction:
+    """The reaction to an error of a statement that is its own transaction: rolled back, unless the server itself is in
+    trouble, which it may be after the commit was written."""
+    reaction = reaction_to(answer)
+    in_doubt = isinstance(reaction, DatabaseUnreachable) or sqlstate_of(answer).startswith("XX")
+    return _lost_commit() if in_doubt else reaction
+
+
+def _lost_commit() -> CommitUnknown:
     return CommitUnknown("The database failed while committing; whether it did is not known.")
 
 

@@ -38,8 +38,11 @@ class Pool:
         pool = weakref.ref(self)
         os.register_at_fork(after_in_child=lambda: _forget_after_fork(pool))
 
-    def begin(self, mode: str) -> Connection:
-        """A connection with a transaction of this mode begun; give it back with `give_back`."""
+    def begin(self, mode: str | None) -> Connection:
+        """A connection with a transaction of this mode begun; give it back with `give_back`.
+
+        None: nothing is begun, the one statement to come is a transaction by itself.
+        """
         if not self._free.acquire(timeout=self._wait_s):
             raise PoolExhausted("All connections to the database are busy.")
         try:
@@ -66,17 +69,17 @@ class Pool:
         for connection, _ in idle:
             connection.close()
 
-    def _begin(self, mode: str) -> Connection:
+    def _begin(self, mode: str | None) -> Connection:
         while (connection := self._take_idle()) is not None:
             try:
-                connection.begin(mode)
+                _begin_on(connection, mode)
             except DatabaseUnreachable:
                 connection.close()  # it died while it was idle (server restart, network): try the next
             else:
                 return connection
         connection = Connection(self._connect())
         try:
-            connection.begin(mode)
+            _begin_on(connection, mode)
         except BaseException:
             connection.close()
             raise
@@ -100,6 +103,13 @@ class Pool:
         """In a forked child: the parent's connections are kept untouched (closing would end *its* sessions)."""
         self._inherited += [connection for connection, _ in self._idle]
         self._start_empty()
+
+
+def _begin_on(connection: Connection, mode: str | None) -> None:
+    if mode is None:
+        connection.begin_alone()
+    else:
+        connection.begin(mode)
 
 
 def _forget_after_fork(pool: weakref.ref[Pool]) -> None:

@@ -1,8 +1,9 @@
 """A proxy in front of PostgreSQL that fails as networks and servers do, at the moments that matter.
 
-It knows the wire protocol just so far that it sees a COMMIT go by, and the server's word that it is done: a connection
-can be cut before the server has heard of the commit, or after it was made and before anybody is told. It can also
-end all sessions, and be down. Everything else passes through as it is.
+It knows the wire protocol just so far that it sees a COMMIT go by (or a statement outside of any transaction, which is
+one by itself), and the server's word that it is done: a connection can be cut before the server has heard of the
+commit, or after it was made and before anybody is told. It can also end all sessions, and be down. Everything else
+passes through as it is.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ _CHUNK_BYTES = 65_536
 _MOST_START_BYTES = 10_000  # the server's own limit for the first message
 _ENCRYPTION_REQUESTS = {80_877_103, 80_877_104}  # TLS, GSSAPI
 _COMMIT_WORDS = (b"COMMIT", b"END")
+_EXECUTE, _ERROR, _READY = b"E", b"E", b"Z"  # E says another thing in each direction
 _COMMITTED = b"C\x00\x00\x00\x0bCOMMIT\x00"
 
 
@@ -160,6 +162,8 @@ class _Session:
     def __init__(self, client: _Wire, server: _Wire, strikes: Callable[[Moment], bool]) -> None:
         (self._from_client, self._to_client), (self._from_server, self._to_server) = client, server
         self._strikes = strikes
+        self._idle = False  # no transaction is open, says the server
+        self._alone = False  # a statement is under way that is its own transaction
 
     def cut(self) -> None:
         """End both connections at once; what was on its way is lost."""
@@ -182,13 +186,30 @@ class _Session:
     async def _forth(self) -> None:
         await self._greet()
         await self._messages(
-            self._from_client, self._to_server, lambda each: _is_commit(each) and self._strikes(Moment.BEFORE_COMMIT)
+            self._from_client, self._to_server, lambda each: self._commits(each) and self._strikes(Moment.BEFORE_COMMIT)
         )
 
     async def _back(self) -> None:
         await self._messages(
-            self._from_server, self._to_client, lambda each: each == _COMMITTED and self._strikes(Moment.AFTER_COMMIT)
+            self._from_server, self._to_client, lambda each: self._is_done(each) and self._strikes(Moment.AFTER_COMMIT)
         )
+
+    def _commits(self, message: bytes) -> bool:
+        """Whether the server commits when it hears this."""
+        if message[:1] == _EXECUTE and self._idle:
+            self._alone = True
+            return True
+        return _is_commit(message)
+
+    def _is_done(self, message: bytes) -> bool:
+        """Whether this is the server's word that a commit is made."""
+        if message[:1] == _ERROR:
+            self._alone = False
+        if message[:1] != _READY:
+            return message == _COMMITTED
+        self._idle = message[5:6] == b"I"
+        alone, self._alone = self._alone, False
+        return alone and self._idle
 
     async def _greet(self) -> None:
         """The client's first messages have no type. Encryption is refused here, as by a server without it."""

@@ -115,7 +115,7 @@ def test_the_intakes_line_posts_to_the_real_service(place: Place) -> None:
 def test_a_soak_brings_every_payment_home_over_a_restart(place: Place, tmp_path: Path) -> None:
     with EmbeddedPostgres.start(tmp_path / "durable", durable=True) as server:
         durable = place_on(server, tmp_path, replace(Ports.free(), postgres=server.port))
-        with intake.serving(durable, workers=1) as running:
+        with intake.serving(durable, instances=1) as running:
             found = soak(durable, running, 2, 20)
     assert found.outcome.accepted == found.rows == found.distinct_accepted
     assert found.outcome.accepted >= 20

@@ -97,6 +97,37 @@ def test_a_read_cannot_write(database: Database) -> None:
         pause(conn)
 
 
+def test_a_lone_statement_is_committed_when_it_returns(database: Database) -> None:
+    with database.at_once() as conn:
+        conn.run("insert into pause (stage, reason, paused_by, paused_at) values ('intake', 'x', 'y', :now)", now=NOW)
+        with database.read() as other:
+            assert len(other.all("select 1 from pause")) == 1
+        with pytest.raises(QueryBroken, match="outside of its transaction"):
+            conn.all("select 1 as one")
+
+
+def test_a_lone_statement_that_fails_wrote_nothing_and_its_connection_goes_on(database: Database) -> None:
+    wrong = "insert into pause (stage, reason, paused_by, paused_at) values (:stage, 'x', 'y', :now)"
+    for _ in range(2):
+        with pytest.raises(ConstraintViolated) as caught, database.at_once() as conn:
+            conn.run(wrong, stage="nonsense", now=NOW)
+        assert caught.value.constraint == "pause_names_a_stage"
+    with database.at_once() as conn:
+        assert conn.all("select count(*) as n from pause")[0]["n"] == 0
+
+
+def test_rules_that_wait_for_the_commit_are_asked_by_a_lone_statement_too(database: Database) -> None:
+    unbalanced = """with made as (insert into posting (event, subject, trace, at) values ('x', 'y', 't', :now)
+                                  returning id)
+                    insert into book_entry (posting_id, line, asset, account, amount)
+                    select id, 1, 'ETH', 'wallet', 1 from made"""
+    with pytest.raises(ConstraintViolated) as caught, database.at_once() as conn:
+        conn.run(unbalanced, now=NOW)
+    assert caught.value.constraint == "posting_balances"
+    with database.read() as conn:
+        assert conn.all("select 1 as one from posting") == []
+
+
 def test_a_connection_kept_beyond_its_transaction_refuses_to_work(database: Database) -> None:
     with database.transaction() as conn:
         pass

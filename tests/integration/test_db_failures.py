@@ -73,6 +73,45 @@ def test_a_commit_whose_answer_is_lost_is_unknown_whether_or_not_it_happened(
     assert through_proxy.ping()
 
 
+@pytest.mark.parametrize("moment", Moment)
+def test_a_lone_statement_whose_answer_is_lost_is_unknown_whether_or_not_it_happened(
+    proxy: PostgresProxy, through_proxy: Database, database: Database, moment: Moment
+) -> None:
+    proxy.cut_at(moment)
+    with pytest.raises(CommitUnknown), through_proxy.at_once() as conn:
+        conn.run(PAUSE, now=NOW)
+    assert proxy.struck == {moment: 1}
+    for _ in range(200):  # the server may be a moment behind
+        if paused(database) == int(moment is Moment.AFTER_COMMIT):
+            break
+    assert paused(database) == int(moment is Moment.AFTER_COMMIT)
+    assert through_proxy.ping()
+
+
+def test_a_lone_statement_finds_another_connection_when_its_own_died_while_it_was_idle(
+    postgres: Postgres, database_name: str
+) -> None:
+    database = postgres.connect(database_name)
+    assert database.ping()
+    end_all_sessions(postgres, database_name)
+    with database.at_once() as conn:
+        conn.run(PAUSE, now=NOW)
+    assert paused(database) == 1
+    database.close()
+
+
+def test_a_lone_statement_while_the_database_is_down_does_nothing(
+    proxy: PostgresProxy, through_proxy: Database, database: Database
+) -> None:
+    assert through_proxy.ping()
+    proxy.go_down()
+    # The news that the server left may arrive a moment after the statement has.
+    with pytest.raises((DatabaseUnreachable, CommitUnknown)), through_proxy.at_once() as conn:
+        conn.run(PAUSE, now=NOW)
+    proxy.come_up()
+    assert paused(database) == 0
+
+
 def test_only_commits_are_cut_and_only_as_many_as_were_asked_for(proxy: PostgresProxy, through_proxy: Database) -> None:
     proxy.cut_at(Moment.BEFORE_COMMIT, 2)
     proxy.cut_at(Moment.AFTER_COMMIT)

@@ -152,17 +152,20 @@ def _watch(world: World, tally: _Tally) -> None:
     session = world.session
 
     def entered(doors: Doors, call: Call, now: datetime) -> Heard:
-        statements, transactions = session.connection.statements, session.transactions
+        before = _trips(session)
         outer, tally.route = tally.route, f"{doors.service} {call.path}"
         try:
             return enter(doors, call, now)
         finally:
-            # Outside the simulator a transaction begins and ends with a trip of its own.
-            taken = session.connection.statements - statements + 2 * (session.transactions - transactions)
-            tally.trips[tally.route].append(taken)
+            tally.trips[tally.route].append(_trips(session) - before)
             tally.route = outer
 
     world.enter = entered
+
+
+def _trips(session: Session) -> int:
+    """Round trips so far: outside the simulator a transaction begins and ends with one of its own."""
+    return session.connection.statements + 2 * (session.transactions - session.alone)
 
 
 def _counted(before_read: Callable[[str], None], tally: _Tally) -> Callable[[str], None]:

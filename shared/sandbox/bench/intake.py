@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
+from functools import partial
 from itertools import count
 from statistics import median
 from typing import Final
 
-from shared.sandbox.bench.load import Orders, Outcome, UpstreamFailed, outcome_of, start_upstream
+from shared.sandbox.bench.load import HOST, Orders, Outcome, UpstreamFailed, outcome_of, start_upstream
 from shared.sandbox.bench.place import CLIENTS, LIMITS, Place
 from shared.sandbox.bench.report import Line, Round
 from shared.sandbox.fleet import FleetOptions
@@ -23,8 +24,8 @@ from shared.sandbox.processes import Process, ProcessGroup
 from shared.sandbox.simulator.fleet import FEED, USDT
 
 SERVICE: Final = "GCAccumulator"
-WORKERS: Final = os.cpu_count() or 1
-"""One process per core, eight threads each."""
+INSTANCES: Final = min(os.cpu_count() or 1, 4)
+"""One per core, each as in production: one process on one core, eight threads."""
 _TABLES: Final = """
     CREATE TABLE payment (
         id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, payment_ref text NOT NULL UNIQUE,
@@ -65,37 +66,48 @@ class Intake:
     place: Place
     world: World
     group: ProcessGroup
-    process: Process
+    processes: list[Process]
     _prefixes: Iterator[int] = field(default_factory=count)
-
-    @property
-    def port(self) -> int:
-        return self.place.ports.GCAccumulator
 
     def orders(self, seconds: float, **wishes: float) -> Orders:
         """What an upstream with a fresh identity token shall do; its payments have names that nobody used before."""
         issuer = IdentityClient(self.place.ports.url("identity"))
         token = issuer.mint(self.world.identities.upstream, self.place.ports.url(SERVICE))
-        return Orders(self.port, token, f"load{next(self._prefixes)}", seconds, CLIENTS, **wishes)
+        return Orders(
+            _ports(self.place, len(self.processes)), token, f"load{next(self._prefixes)}", seconds, CLIENTS, **wishes
+        )
 
 
 @contextmanager
-def serving(place: Place, workers: int = WORKERS) -> Iterator[Intake]:
-    """The intake under gunicorn with production's settings, its issuer beside it."""
+def serving(place: Place, instances: int = INSTANCES) -> Iterator[Intake]:
+    """Instances of the intake under gunicorn with production's settings, and their issuer."""
     world = World(FleetOptions(logs=place.folder, ports=place.ports), USDT, FEED)
-    environment = world.service(SERVICE) | {"WEB_CONCURRENCY": str(workers)}
+    url = place.ports.url(SERVICE)
     with ProcessGroup() as group:
         group.start(
             "identity", identity_command(place.ports.identity), process_environment(), place.folder / "identity.log"
         )
-        process = group.start(
-            SERVICE,
-            guarded(service_command(SERVICE)),
-            environment,
-            place.folder / "intake.log",
-            lambda: health_of(place.ports.url(SERVICE)) == "healthy",
-        )
-        yield Intake(place, world, group, process)
+        processes = [
+            group.start(
+                f"{SERVICE} on {port}",
+                guarded(service_command(SERVICE)),
+                # All instances are one service: one address that tokens are for, whatever port each listens on.
+                world.service(SERVICE) | {"PORT": str(port), "SERVICE_URL": url},
+                place.folder / f"intake-{port}.log",
+                partial(_answers, port),
+            )
+            for port in _ports(place, instances)
+        ]
+        yield Intake(place, world, group, processes)
+
+
+def _ports(place: Place, instances: int) -> tuple[int, ...]:
+    """Ports of services that do not run here serve as those of further instances."""
+    return astuple(place.ports)[:instances]
+
+
+def _answers(port: int) -> bool:
+    return health_of(f"http://{HOST}:{port}") == "healthy"
 
 
 def measure(place: Place, rounds: int, seconds: int) -> Iterator[Line]:
@@ -110,7 +122,7 @@ def measure(place: Place, rounds: int, seconds: int) -> Iterator[Line]:
         "p99_ms": median(one.p99_ms for one in outcomes),
     }
     rates: list[Round] = [(outcome.per_second, limit) for outcome, limit in found]
-    yield Line("intake", rates, None, beside, f"{WORKERS} gunicorn processes with 8 threads, {CLIENTS} connections")
+    yield Line("intake", rates, None, beside, f"{INSTANCES} instances with 8 threads each, {CLIENTS} connections")
 
 
 def prepare_limit(place: Place) -> None:

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Final, Self
 
@@ -36,13 +36,15 @@ _PAUSE_AFTER_FAILURE_S: Final = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """What the upstream shall do: for so many seconds post payments named `prefix`-0, -1, ... to a port.
+    """What the upstream shall do: for so many seconds post payments named `prefix`-1, -2, ... to a service.
+
+    `ports`: where its instances listen; connections are spread over them as the load balancer in front of them does.
 
     `per_second` 0: as fast as the answers come. What is not answered 200 is posted again until it is, as an upstream
     does; after the seconds nothing new is posted, but what is open is brought to its end within `patience_s`.
     """
 
-    port: int
+    ports: Sequence[int]
     token: str
     prefix: str
     seconds: float
@@ -111,6 +113,7 @@ class _Connection:
     """One connection that stays open, with at most one request under way."""
 
     def __init__(self, port: int) -> None:
+        self.port = port
         self.socket = socket.create_connection((HOST, port), _SILENCE_S)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.name = ""
@@ -151,8 +154,8 @@ class _Upstream:
         self._missing = 0
         self._broken_until_s = 0.0
         self._outcome = Outcome(self._began_s)
-        self._connections_missing = orders.connections
-        head = f"POST / HTTP/1.1\r\nHost: {HOST}:{orders.port}\r\nAuthorization: Bearer {orders.token}\r\n"
+        self._ports_missing = [orders.ports[number % len(orders.ports)] for number in range(orders.connections)]
+        head = f"POST / HTTP/1.1\r\nHost: {HOST}\r\nAuthorization: Bearer {orders.token}\r\n"
         self._head = (head + "Content-Type: application/json\r\n").encode()
 
     def run(self) -> Outcome:
@@ -175,14 +178,14 @@ class _Upstream:
         return outcome
 
     def _connect(self, now_s: float) -> None:
-        while self._connections_missing and now_s >= self._broken_until_s:
+        while self._ports_missing and now_s >= self._broken_until_s:
             try:
-                connection = _Connection(self._orders.port)
+                connection = _Connection(self._ports_missing[0])
             except OSError as error:
                 self._fail(now_s, type(error).__name__)
                 return
             connection.due_s = now_s
-            self._connections_missing -= 1
+            self._ports_missing.pop(0)
             self._selector.register(connection.socket, selectors.EVENT_READ, connection)
             self._idle.append(connection)
 
@@ -241,7 +244,7 @@ class _Upstream:
         self._idle = [one for one in self._idle if one is not connection]
         self._selector.unregister(connection.socket)
         connection.socket.close()
-        self._connections_missing += 1
+        self._ports_missing.append(connection.port)
         self._fail(self._now(), type(error).__name__)
 
     def _give_up_silent(self) -> None:

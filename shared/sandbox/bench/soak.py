@@ -140,8 +140,8 @@ def _rows(place: Place, prefix: str = "") -> int:
 
 
 def _watch(intake: Intake, memory: list[float], every_s: float, stopped: threading.Event) -> None:
-    """What the workers hold of memory, all together, now and then."""
-    guard = psutil.Process(intake.process.popen.pid)
+    """What the instances hold of memory, all together, now and then."""
+    guards = [psutil.Process(process.popen.pid) for process in intake.processes]
     while not stopped.wait(every_s):
-        held = [child.memory_info().rss for child in guard.children(recursive=True)]
+        held = [child.memory_info().rss for guard in guards for child in guard.children(recursive=True)]
         memory.append(sum(held) / _MEGABYTE)

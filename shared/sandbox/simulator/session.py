@@ -80,7 +80,7 @@ class SimConnection(Connection):
     def _perform(self, query: Query, params: Mapping[str, object]) -> tuple[list[str], list[list[Any]], int]:
         self.statements += 1
         self._require_transaction()
-        self._notice(query, params)
+        self._notice(query)
         values = query.values(params)
         for value in values:
             if isinstance(value, float) or (isinstance(value, datetime) and value.tzinfo is None):
@@ -93,6 +93,8 @@ class SimConnection(Connection):
             [None if value is None else reader(value.decode()) for reader, value in zip(readers, row, strict=True)]
             for row in rows
         ]
+        if self.told is not None and "event" in query.params:
+            self._tell_move(query, params, [dict(zip(names, row, strict=True)) for row in read])
         return names, read, row_count
 
     def _prepare(self, text: str) -> None:
@@ -100,13 +102,22 @@ class SimConnection(Connection):
         statement, columns, readers = self._talk(lambda: self._raw.prepare_statement(text, ()))
         self._prepared[text] = (statement, columns, readers, [column["name"] for column in columns or ()])
 
-    def _notice(self, query: Query, params: Mapping[str, Any]) -> None:
+    def _notice(self, query: Query) -> None:
         written = _written_by(query.text)
         if written:
             self.moved = self.moved or not written.isdisjoint(_MONEY_TABLES)
             self.to_check = self.to_check or not written.isdisjoint(self.checked_at_commit)
-        if self.told is not None and query.source.endswith("history.sql") and "event" in query.params:
+
+    def _tell_move(self, query: Query, params: Mapping[str, Any], rows: list[dict[str, Any]]) -> None:
+        """Remembers the moves that a statement wrote into the history."""
+        assert self.told is not None
+        if query.source.endswith("history.sql"):
             subjects = (params["subject"],) if "subject" in params else params["subjects"]
+        elif query.name == "insert_payment":  # it writes its own move, and only its row tells which payment it is
+            subjects = [row["id"] for row in rows if row["id"] is not None]
+        else:
+            return
+        if subjects:
             self.told.append((params["machine"], tuple(map(str, subjects)), params["event"], params["evidence"]))
 
 
@@ -117,6 +128,7 @@ class Session:
         self.connection = connection
         self.inside: str | None = None
         self.transactions = 0
+        self.alone = 0  # how many of them are a single statement, which needs no BEGIN and no COMMIT
         self.tables: tuple[str, ...] = ()  # those that a history writes
         self._histories = 0
         self._role = ""
@@ -259,6 +271,13 @@ class SimDatabase:
         interruptions.point("after its commit")
         if self._unclear():
             raise CommitUnknown("The answer to a commit was lost; whether it happened is not known.")
+
+    @contextmanager
+    def at_once(self) -> Iterator[Connection]:
+        """As `Database.at_once`."""
+        self._session.alone += 1
+        with self.transaction() as connection:
+            yield connection
 
     @contextmanager
     def read(self) -> Iterator[Connection]:

@@ -10,7 +10,7 @@ import pytest
 
 from shared.db import Database
 from shared.ops import operations
-from shared.ops.acts import NotAllowed, NotKnown, Unsigned, approve, pause, resume
+from shared.ops.acts import NotAllowed, NotKnown, Unsigned, abandon_order, approve, pause, resume
 from shared.ops.exits import Leave
 from shared.ops.views import parked_lines
 from tests.conftest import Postgres
@@ -179,3 +179,28 @@ def test_one_person_does_not_shorten_the_pause_of_another_by_pausing(world: Oper
         world.do(pause("sending", now + timedelta(minutes=1)))
     world.do(pause("sending", now + timedelta(hours=3)))
     world.do(pause("sending", None))
+
+
+def test_an_order_that_is_not_given_up_says_what_stops_it_or_that_it_is_over(world: Operations) -> None:
+    batch = world.a_batch()
+    world.do(pause("sending", None))
+    world.fleet.rest()
+    with pytest.raises(NotAllowed, match=f"`gcpay approve void batch_{batch}` stops it"):
+        world.do(abandon_order(f"batch_{batch}"))
+    world.do(approve("void", str(batch)))
+    world.fleet.sweep()
+    world.fleet.rest()
+    with pytest.raises(NotAllowed, match="given up already"):
+        world.do(abandon_order(f"batch_{batch}"))
+
+
+def test_a_tick_that_was_written_before_does_not_pass_for_the_answer_about_a_total_over_the_threshold(
+    world: Operations,
+) -> None:
+    world.fleet.batcher.payments("5")
+    world.fleet.batcher.tick()
+    assert "now it is over the threshold" not in next(world.status().lines())
+    world.fleet.batcher.payments("100")
+    assert "now it is over the threshold: a tick forms a batch" in next(world.status().lines())
+    world.fleet.batcher.tick()
+    assert "now it is over the threshold" not in next(world.status().lines())

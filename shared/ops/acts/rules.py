@@ -119,9 +119,13 @@ def against_abandon_order(s: Standing, request: Row | None) -> str | None:
     status = request["request_status"]
     if request["eth_tx_hash"] is not None:
         return f"its order is paid by {request['eth_tx_hash']}"
-    if status != "parked":
-        return f"its request is {status}: it ends or parks by itself, and only a parked one is given up"
     transfer = s.transfer_of(request)
+    if status in ("abandoned", "reported"):
+        return f"its request is {status}: " + ("it is given up already" if status == "abandoned" else "it is over")
+    if status != "parked":
+        waits = transfer is not None and transfer["transfer_status"] in _WITHOUT_NONCE
+        instead = f"; `gcpay approve void {request['unique_id']}` stops it before it has a nonce" if waits else ""
+        return f"its request is {status}: it ends or parks by itself, and only a parked one is given up{instead}"
     if transfer is None or transfer["transfer_status"] in (*_WITHOUT_NONCE, "void"):
         return _past_unknown(s.accounts)
     return f"its transfer is {transfer['transfer_status']} with nonce {transfer['nonce']}: {_instead(transfer)}"

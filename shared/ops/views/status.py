@@ -25,6 +25,7 @@ _QUERIES: Final = Queries.load(Path(__file__).with_suffix(".sql"))
 _GRACE: Final = timedelta(minutes=2)  # what a sweep may be late before a person looks
 _DAY: Final = timedelta(days=1)
 _MOST_LINES: Final = 5
+_DECIDED_NOTHING_ABOUT_NOW: Final = frozenset({"batch_created", "below_threshold"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,11 @@ class Status:
         if check is None:
             return "the scheduler has not ticked yet"
         threshold, ago = Usd(check["threshold_usd_micros"]), age_text(self.now - check["at"])
-        return f"threshold {threshold}; last tick {ago} ago: {check['outcome']}, {check['reason']}"
+        told = f"threshold {threshold}; last tick {ago} ago: {check['outcome']}, {check['reason']}"
+        if self.pending < threshold or check["outcome"] not in _DECIDED_NOTHING_ABOUT_NOW:
+            return told
+        # A tick that could not read something writes nothing: what it wrote before must not look like its answer.
+        return f"{told}; now it is over the threshold: a tick forms a batch, or its answer in the log says why not"
 
 
 def status(conn: Connection, now: datetime, limits: Limits) -> Status:

@@ -20,7 +20,6 @@ def create_app(settings: IntakeSettings | None = None) -> Flask:
     settings = settings or load_settings(IntakeSettings)
     configure_logging(settings.log_format, settings.log_level, SERVICE)
     database = Database.from_settings(settings, SERVICE)
-    key = settings.upstream_signing_key
     return create_service(
         settings,
         "intake",
@@ -28,7 +27,7 @@ def create_app(settings: IntakeSettings | None = None) -> Flask:
             database,
             settings.terms(),
             settings.upstream_callers,
-            None if key is None else key.get_secret_value(),
+            settings.webhook_keys,
             SchedulerWatch(database),
         ),
         [Component("database", database.ping), Component("schema", lambda: schema_is_current(database))],

@@ -59,7 +59,7 @@ def routes_of(
     database: Database,
     terms: IntakeTerms,
     upstream_callers: Sequence[str],
-    signing_key: str | None,
+    signing_keys: tuple[str, ...],
     watch: SchedulerWatch | None = None,
 ) -> list[Route]:
     """The intake's one route. `watch` looks at the scheduler after a payment is recorded."""
@@ -82,7 +82,7 @@ def routes_of(
             on_payment,
             upstream_callers,
             body="json",
-            signature_key=signing_key,
+            signature_key=signing_keys or None,
             doc=RouteDoc(
                 "Records one payment as pending USD; the same payment again gets the same answer.",
                 request=_REQUEST,

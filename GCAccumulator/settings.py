@@ -13,8 +13,11 @@ from shared.http import Emails, ServiceSettings
 from shared.http.amounts import PercentText, UsdText
 from shared.lifecycle import Limits
 from shared.money import Percent, Usd
+from shared.settings import Range
 
 from .accept_payment import IntakeTerms
+
+_WebhookKey = Annotated[SecretStr, Field(min_length=16, max_length=1_024), Range("16 to 1024 characters")]
 
 
 class IntakeSettings(ServiceSettings, DatabaseSettings):
@@ -23,8 +26,11 @@ class IntakeSettings(ServiceSettings, DatabaseSettings):
     model_config = SettingsConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
 
     upstream_callers: Emails = Field(description="identities that may post payments")
-    upstream_signing_key: Annotated[SecretStr, Field(min_length=16)] | None = Field(
+    upstream_signing_key: _WebhookKey | None = Field(
         default=None, description="secret for X-Signature, for webhooks that cannot mint an identity; absent: refused"
+    )
+    upstream_signing_key_previous: _WebhookKey | None = Field(
+        default=None, description="during a rotation: signatures made with it are accepted too"
     )
     tp_flat_fee: PercentText = Field(description="percent; the platform's fee on each payment")
     tp_flat_fee_min: PercentText = Field(default="0", description="percent; TP_FLAT_FEE below this stops the start")
@@ -36,6 +42,18 @@ class IntakeSettings(ServiceSettings, DatabaseSettings):
     host_wallet_usdt_address: AddressSetting = Field(description="our wallet; no client's wallet may be it")
     usdt_contract_address: AddressSetting = Field(description="the token's contract; no client's wallet may be it")
     max_payment_usd: UsdText = Field(default="1000", description="USD; a larger payment is refused as a slip")
+
+    @property
+    def webhook_keys(self) -> tuple[str, ...]:
+        """The secrets with which a webhook may have signed, the present one first; none: signatures are refused."""
+        versions = (self.upstream_signing_key, self.upstream_signing_key_previous)
+        return tuple(version.get_secret_value() for version in versions if version is not None)
+
+    @model_validator(mode="after")
+    def _a_rotation_has_two_keys(self) -> Self:
+        if self.upstream_signing_key is None and self.upstream_signing_key_previous is not None:
+            raise ValueError("UPSTREAM_SIGNING_KEY_PREVIOUS must come with the UPSTREAM_SIGNING_KEY that follows it")
+        return self
 
     @model_validator(mode="after")
     def _fee_is_in_its_band(self) -> Self:

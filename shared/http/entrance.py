@@ -123,7 +123,7 @@ class Entrance:
                 headers.get(SIGNATURE_HEADER), headers.get(TIMESTAMP_HEADER), call.now
             )
             raw = self._read()
-            call.caller = check_signature(key, signature, timestamp, raw)
+            call.caller = check_signature((key,) if isinstance(key, str) else key, signature, timestamp, raw)
             return raw
         identity = self.identities.verify(headers.get("Authorization"))
         call.caller = require_caller(identity, self.route.callers)

@@ -70,7 +70,8 @@ class Route:
 
     `callers` are the e-mails whose proven identity is accepted; `edges` the only edges whose tokens this route opens.
     `callers_of_edge`: where several producers share the route, who may bring which edge's tokens.
-    `signature_key`: also accept `X-Signature` made with this secret (for webhooks that cannot mint an identity).
+    `signature_key`: also accept `X-Signature` made with this secret (for webhooks that cannot mint an identity); two of
+    them while it is rotated.
     `v1`: where the predecessor's tokens are opened, or refused by their name; elsewhere they are an unknown format.
     """
 
@@ -80,7 +81,7 @@ class Route:
     edges: Sequence[Edge] = ()
     callers_of_edge: Mapping[Edge, Sequence[str]] = field(default_factory=dict)
     body: BodyKind = "token"
-    signature_key: str | None = field(default=None, repr=False)
+    signature_key: str | tuple[str, ...] | None = field(default=None, repr=False)
     v1: V1Door | None = None
     doc: RouteDoc | None = None
 

@@ -6,6 +6,7 @@ within the window; that is harmless, because a payment is counted once by its ow
 
 import hmac
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from hashlib import sha256
 
@@ -36,8 +37,9 @@ def check_signature_headers(signature: str | None, timestamp: str | None, now: d
     return signature, timestamp
 
 
-def check_signature(key: str, signature: str, timestamp: str, body: bytes) -> str:
-    """The name of the signed caller, or IdentityUnproven; compared in constant time."""
-    if not hmac.compare_digest(sign_body(key, timestamp, body), signature.lower()):
+def check_signature(keys: Sequence[str], signature: str, timestamp: str, body: bytes) -> str:
+    """The name of the signed caller, or IdentityUnproven; every key is tried, each in constant time."""
+    found = [hmac.compare_digest(sign_body(key, timestamp, body), signature.lower()) for key in keys]
+    if not any(found):
         raise IdentityUnproven("The signature does not belong to this body and timestamp.", field=SIGNATURE_HEADER)
     return SIGNED_CALLER

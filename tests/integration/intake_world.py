@@ -24,6 +24,7 @@ from tests.unit.http_world import AUDIENCE, ISSUER, KnownKeys, bearer, issuer_ke
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 UPSTREAM = "upstream@project.example"
 SIGNING_KEY = "the secret that the webhook signs with"
+OLDER_SIGNING_KEY = "the secret that the webhook signed with before"
 OUR_WALLET = HOST_WALLET.address
 USDT_CONTRACT = "0xdAC17F958D2ee523a2206206994597C13D831ec7"
 
@@ -85,7 +86,7 @@ class IntakeWorld:
         app = create_service(
             settings(),
             "intake",
-            routes_of(role, terms, [UPSTREAM], SIGNING_KEY),
+            routes_of(role, terms, [UPSTREAM], (SIGNING_KEY, OLDER_SIGNING_KEY)),
             [],
             refusal_recorder(role),
             clock=lambda: NOW,

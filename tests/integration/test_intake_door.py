@@ -21,6 +21,7 @@ from tests.conftest import Postgres
 from tests.integration.intake_world import (
     FIFTY,
     NOW,
+    OLDER_SIGNING_KEY,
     OUR_WALLET,
     SIGNING_KEY,
     THIRTY,
@@ -37,6 +38,7 @@ ENVIRONMENT = {
     "SERVICE_IDENTITY": "intake@project.example",
     "UPSTREAM_CALLERS": "upstream@project.example",
     "UPSTREAM_SIGNING_KEY": SIGNING_KEY,
+    "UPSTREAM_SIGNING_KEY_PREVIOUS": OLDER_SIGNING_KEY,
     "TP_FLAT_FEE": "15",
     "HOST_WALLET_ETH_ADDRESS": OUR_WALLET,
     "HOST_WALLET_USDT_ADDRESS": OUR_WALLET,
@@ -146,6 +148,13 @@ def test_a_signature_makes_no_task_of_a_direct_call(world: IntakeWorld) -> None:
     assert world.counts() == {}, "only a verified identity can be a queue"
 
 
+def test_while_the_webhooks_secret_is_rotated_both_versions_sign(world: IntakeWorld) -> None:
+    assert world.post(FIFTY, _signed(FIFTY)).status == 200
+    heard = world.post(FIFTY, _signed(FIFTY, key=OLDER_SIGNING_KEY))
+    assert (heard.status, heard.body["duplicate"]) == (200, True)
+    assert world.post(FIFTY, _signed(FIFTY, key="a secret of before before")).status == 401
+
+
 @pytest.mark.usefixtures("_as_a_process")
 def test_the_application_as_it_is_deployed_records_a_signed_payment(
     postgres: Postgres, database_name: str, database: Database
@@ -198,6 +207,7 @@ def test_an_application_whose_database_is_away_says_so_and_answers_503(postgres:
         ("TP_FLAT_FEE_MIN", "16"),
         ("MAX_PAYMENT_USD", "0"),
         ("UPSTREAM_SIGNING_KEY", "short"),
+        ("UPSTREAM_SIGNING_KEY", None),
         ("UPSTREAM_CALLERS", ""),
         ("HOST_WALLET_ETH_ADDRESS", None),
         ("HOST_WALLET_USDT_ADDRESS", OUR_WALLET[:-1]),

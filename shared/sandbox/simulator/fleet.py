@@ -172,7 +172,7 @@ class Fleet:
     # --- as each app.py -----------------------------------------------------------------------------------------------
 
     def _intake(self, database: Any) -> list[Route]:
-        return intake_routes(database, self._part("intake", "terms", INTAKE_TERMS), [UPSTREAM], None)
+        return intake_routes(database, self._part("intake", "terms", INTAKE_TERMS), [UPSTREAM], ())
 
     def _batcher(self, database: Any) -> list[Route]:
         terms = self._part("batcher", "terms", replace(BATCHER_TERMS, funding=self._ports.batch_funding))

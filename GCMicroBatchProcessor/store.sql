@@ -54,7 +54,8 @@ SELECT id, pending_usd_amount_micros, net_wei, client_wallet_address
    FOR UPDATE;
 
 -- name: carried_dust()
--- ETH below the exchange's last decimal, carried by earlier batches: a credit balance of the books' dust account.
+-- ETH below the exchange's last decimal, carried by earlier batches: a credit balance of the books' dust account. Relies
+-- on book_entry_of_dust, or it would read the whole books.
 SELECT coalesce(-sum(amount), 0) AS dust_wei
   FROM book_entry
  WHERE account = 'dust' AND asset = 'ETH';

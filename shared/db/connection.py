@@ -52,6 +52,23 @@ def whole(value: int | Decimal) -> int:
     return value
 
 
+def array_text(value: object) -> object:
+    """A list of whole numbers or of words as PostgreSQL writes it; everything else as it is, for the driver to write.
+
+    The driver takes five times as long for ten thousand of them, and makes nothing of the word "null".
+    """
+    if type(value) is not list or not value:
+        return value
+    if all(type(item) is int for item in value):
+        return "{" + ",".join(map(str, value)) + "}"
+    if all(type(item) is str for item in value):
+        words = "".join(value)
+        if '"' in words or "\\" in words:
+            value = [item.replace("\\", "\\\\").replace('"', '\\"') for item in value]
+        return '{"' + '","'.join(value) + '"}'
+    return value
+
+
 class Connection:
     """A pooled connection. Inside `Database.transaction()` or `.read()` it runs queries; outside it refuses to.
 
@@ -197,7 +214,7 @@ class Connection:
         for value in values:
             if isinstance(value, float) or (isinstance(value, datetime) and value.tzinfo is None):
                 raise TypeError(f"{query.source}:{query.name}: no float and no naive time goes into the database")
-        arguments = make_params(self._raw.py_types, values)
+        arguments = make_params(self._raw.py_types, [array_text(value) for value in values])
         context: Any = self._talk(lambda: self._execute_prepared(query.text, arguments))
         if self._alone:
             self._in_transaction = False  # it is committed, and no second statement belongs to it

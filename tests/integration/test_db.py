@@ -97,6 +97,39 @@ def test_a_read_cannot_write(database: Database) -> None:
         pause(conn)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["a", "b-1", "batch_9:2"],
+        ["a,b", "c"],
+        ["null", "NULL", "x"],
+        ["", "x"],
+        ['"', "\\", "{}", "it's", "a b", " x "],
+        ["ü", "\n", "١"],
+        ["x", None],
+        [],
+    ],
+)
+def test_a_list_of_words_goes_in_as_it_is(database: Database, words: list[str | None]) -> None:
+    with database.read() as conn:
+        rows = conn.all(
+            "select * from unnest(:words::text[]) with ordinality as t (word, place) order by place", words=words
+        )
+    assert [row["word"] for row in rows] == words
+
+
+@pytest.mark.parametrize("numbers", [[1, -2, 2**62], [10**77, 0], [None, 7], []])
+def test_a_list_of_numbers_goes_in_as_it_is(database: Database, numbers: list[int | None]) -> None:
+    with database.read() as conn:
+        rows = conn.all("select * from unnest(:n::numeric[]) with ordinality as t (n, place) order by place", n=numbers)
+    assert [row["n"] for row in rows] == numbers
+
+
+def test_truths_are_not_written_as_numbers(database: Database) -> None:
+    with database.read() as conn:
+        assert conn.all("select :truths::boolean[] as truths", truths=[True, False]) == [{"truths": [True, False]}]
+
+
 def test_a_lone_statement_is_committed_when_it_returns(database: Database) -> None:
     with database.at_once() as conn:
         conn.run("insert into pause (stage, reason, paused_by, paused_at) values ('intake', 'x', 'y', :now)", now=NOW)

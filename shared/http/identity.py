@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 
 import jwt
 from jwt import PyJWK, PyJWKClient
@@ -20,6 +21,7 @@ _UNKNOWN_KEY_COOLDOWN_S = 30
 # While the issuer is down, calls fail at once between attempts instead of queueing behind the time-out.
 _FAILED_FETCH_COOLDOWN_S = 2
 _LONGEST_TOKEN = 8_192
+_MOST_PROVEN = 256  # tokens that are remembered: a few callers, each with one an hour
 _REQUIRED = ["exp", "iat", "aud", "iss", "email"]
 # What Cloud Run writes in the place of the signature of an identity token that its IAM has checked, so that no service
 # can use its callers' tokens elsewhere. Source: cloud.google.com/run/docs/troubleshooting#signature-removed
@@ -41,6 +43,16 @@ class Identity:
     """A proven caller: the verified e-mail of its service account."""
 
     email: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Proven:
+    """What a token proved, until when, and with which key."""
+
+    identity: Identity
+    key_id: str
+    key: PyJWK
+    expires_s: int
 
 
 class IssuerKeys:
@@ -115,10 +127,21 @@ class IdentityVerifier:
         self._issuers = list(issuers)
         self._keys = keys
         self._behind_cloud_run = behind_cloud_run
+        self._proven: dict[bytes, _Proven] = {}  # by the hash of the whole token
 
     def verify(self, authorization: str | None) -> Identity:
-        """The identity in an `Authorization: Bearer` header; IdentityUnproven (401) or IdentityUncheckable (503)."""
+        """The identity in an `Authorization: Bearer` header; IdentityUnproven (401) or IdentityUncheckable (503).
+
+        A caller brings the same token for an hour: bytes that were proven once are not computed again, while they have
+        not expired and the very key that signed them is still published.
+        """
         token = _bearer(authorization)
+        fingerprint = sha256(token.encode()).digest()
+        proven = self._proven.get(fingerprint)
+        if proven is not None and time.time() - _LEEWAY_S < proven.expires_s:
+            if self._keys.key(proven.key_id) is proven.key:
+                return proven.identity
+            del self._proven[fingerprint]
         key_id = self._key_id(token)
         checked_before = self._behind_cloud_run and token.endswith(_SIGNATURE_REMOVED)
         key = None if checked_before else self._keys.key(key_id)
@@ -149,7 +172,12 @@ class IdentityVerifier:
         if not email.isascii():
             # Letters of other scripts fold into ours (the Kelvin sign into k), and the comparison ignores case.
             raise IdentityUnproven("The identity token's e-mail is not an address of ours.", rule="email")
-        return Identity(email=email.lower())
+        identity = Identity(email=email.lower())
+        if key is not None:
+            if len(self._proven) >= _MOST_PROVEN:
+                self._proven.clear()
+            self._proven[fingerprint] = _Proven(identity, key_id, key, int(claims["exp"]))
+        return identity
 
     def _key_id(self, token: str) -> str:
         """The key id of a token that at least claims our audience and issuer; all others never cause a key fetch."""

@@ -29,6 +29,57 @@ def test_a_valid_token_names_its_caller() -> None:
     assert verifier().verify(f"bearer  {minted()} ") == Identity(BATCHER)
 
 
+class CountedKeys(KnownKeys):
+    """Known keys, of which one can be taken back."""
+
+    def take_back(self) -> None:
+        self._published.clear()
+
+
+def test_the_same_token_again_names_the_same_caller_and_another_is_judged_for_itself() -> None:
+    ours = verifier()
+    token = minted()
+    for _ in range(3):
+        assert ours.verify(f"Bearer {token}") == Identity(BATCHER)
+    head, body, signature = token.split(".")
+    for forged in (f"{head}.{body}.{signature[:-8]}AAAAAAAA", f"{head}.{body}.", f"{head}.{body}"):
+        with pytest.raises(IdentityUnproven):
+            ours.verify(f"Bearer {forged}")
+
+
+def test_a_token_that_was_valid_is_refused_once_it_has_expired() -> None:
+    ours = verifier()
+    token = minted(exp=int(time.time()) - 28)  # 30 s are forgiven
+    assert ours.verify(f"Bearer {token}").email == BATCHER
+    time.sleep(2.1)
+    with pytest.raises(IdentityUnproven):
+        ours.verify(f"Bearer {token}")
+
+
+def test_a_token_that_was_valid_is_refused_once_its_key_is_taken_back() -> None:
+    keys = CountedKeys(issuer_key())
+    ours = IdentityVerifier([AUDIENCE], [ISSUER], keys)
+    token = minted()
+    assert ours.verify(f"Bearer {token}").email == BATCHER
+    keys.take_back()
+    with pytest.raises(IdentityUnproven):
+        ours.verify(f"Bearer {token}")
+
+
+def test_what_is_remembered_of_tokens_is_bounded_and_holds_none_of_them() -> None:
+    ours = verifier()
+    for number in range(300):
+        ours.verify(f"Bearer {minted(jti=str(number))}")
+    assert len(ours._proven) <= 256
+    assert all(len(fingerprint) == 32 for fingerprint in ours._proven)
+
+
+def test_an_expiry_beyond_all_numbers_of_a_clock_is_still_one() -> None:
+    ours = verifier()
+    token = minted(exp=10**400)
+    assert [ours.verify(f"Bearer {token}").email for _ in range(2)] == [BATCHER] * 2
+
+
 def test_letter_case_of_an_email_does_not_matter() -> None:
     identity = verifier().verify(f"Bearer {minted('Batcher@Project.Example')}")
     assert require_caller(identity, ["BATCHER@project.example"]) == BATCHER

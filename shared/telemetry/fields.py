@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -91,9 +92,14 @@ def cloud_logging_names(project: str) -> Callable[[object, str, EventDict], Even
 
 def _source_location(event: EventDict) -> dict[str, str]:
     """Which line wrote it: a file below the checkout, the line as text (its type is int64), the function."""
-    path = Path(str(event.pop("pathname", "")))
-    file = path.relative_to(_CHECKOUT) if path.is_relative_to(_CHECKOUT) else path
-    return {"file": str(file), "line": str(event.pop("lineno")), "function": str(event.pop("func_name", ""))}
+    file = _below_checkout(str(event.pop("pathname", "")))
+    return {"file": file, "line": str(event.pop("lineno")), "function": str(event.pop("func_name", ""))}
+
+
+@lru_cache(maxsize=1_024)
+def _below_checkout(pathname: str) -> str:
+    path = Path(pathname)
+    return str(path.relative_to(_CHECKOUT) if path.is_relative_to(_CHECKOUT) else path)
 
 
 def _http_request(event: EventDict) -> dict[str, object]:

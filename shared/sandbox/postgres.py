@@ -193,13 +193,12 @@ def _launch(binaries: Path, place: Path, port: int, durable: bool, log: Path) ->
         "listen_addresses": HOST,
         "unix_socket_directories": str(sockets),
         "max_connections": "200",
-        "shared_buffers": "32MB",
         "timezone": "UTC",
         "log_timezone": "UTC",
         "log_line_prefix": "%m [%p] %u@%d ",
     }
     if not durable:
-        settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+        settings |= {"shared_buffers": "32MB", "fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
     options = [text for name, value in settings.items() for text in ("-c", f"{name}={value}")]
     command = [str(binaries / "postgres"), "-D", str(place / "pgdata"), "-p", str(port), *options]
     if user:

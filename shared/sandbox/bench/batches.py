@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -171,6 +172,8 @@ def _claim_once(batcher: Batcher, fill: Fill) -> None:
 @contextmanager
 def _batcher(place: Place) -> Iterator[Batcher]:
     """The batcher with its role's rights. Exchange, chain and queue are not asked in what is measured here."""
+    gc.collect()
+    gc.freeze()  # as gunicorn_conf does in each of the service's own processes
     with closing(place.database(BATCHER)) as database:
         outbox = Outbox(database, FakeTaskSender(), Sealer(KEYRING, {}), uuid4)
         yield Batcher(database, outbox, FakeExchange(), FakeChain(1, {}), uuid4, _TERMS)

@@ -38,9 +38,9 @@ QUICK: Final = Sizes(
     rounds=3,
     rows=(10_000, 1_000),
     finished=(5_000, 50_000),
-    seconds=2,
+    seconds=1,
     transfers=48,
     starts=1,
     demos=1,
-    histories=3,
+    histories=1,
 )

@@ -5,6 +5,7 @@ Public: `configure_logging` (once per process), `get_logger`, `alert` (a line a 
 printed), `new_trace`, `new_span`, `trace_of`, `trace_of_call`, `traceparent`, `current_trace`, `current_span`.
 """
 
+from shared.telemetry import lean as _lean  # noqa: F401 - first of all
 from shared.telemetry.context import bind, current_span, current_trace, task_context
 from shared.telemetry.events import EVENTS, marker_of
 from shared.telemetry.logs import alert, configure_logging, get_logger

@@ -80,6 +80,7 @@ class Soak:
             "database_down_s": [round(moment, 1) for moment in self.down_s],
             "errors_while_down": len(self.outcome.failures) - self.errors_outside,
             "errors_outside": self.errors_outside,
+            "last_error_s": max((round(at, 1) for at, _ in self.outcome.failures), default=None),
             "memory_mb": [round(one, 1) for one in self.memory_mb],
             "memory_growth": round(self.growth, 3),
         }
@@ -95,7 +96,7 @@ def run_soak(minutes: float, *, as_json: bool) -> Exit:
         click.echo(json.dumps(found.as_json(), indent=2))
     else:
         for name, figure in found.as_json().items():
-            if name not in ("ok", "troubles"):
+            if name not in ("ok", "troubles", "memory_mb"):
                 click.echo(f"{name:<20} {figure}")
         click.echo("NOT in order: " + "; ".join(troubles) if troubles else "every accepted payment is there once")
     return Exit.NO if troubles else Exit.OK

@@ -47,8 +47,10 @@ def _as_in_production(
     connection: SimConnection, query: Query, params: Mapping[str, object]
 ) -> tuple[list[str], list[list[Any]], int]:
     connection.wire.flush()
-    connection._notice(query, params)
-    return Connection._perform(connection, query, params)
+    connection._notice(query)
+    names, rows, row_count = Connection._perform(connection, query, params)
+    connection._tell_move(query, params, names, rows)
+    return names, rows, row_count
 
 
 def _without_answers(lines: tuple[str, ...]) -> list[str]:

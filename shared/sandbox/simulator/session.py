@@ -93,8 +93,7 @@ class SimConnection(Connection):
             [None if value is None else reader(value.decode()) for reader, value in zip(readers, row, strict=True)]
             for row in rows
         ]
-        if self.told is not None and "event" in query.params:
-            self._tell_move(query, params, [dict(zip(names, row, strict=True)) for row in read])
+        self._tell_move(query, params, names, read)
         return names, read, row_count
 
     def _prepare(self, text: str) -> None:
@@ -108,13 +107,15 @@ class SimConnection(Connection):
             self.moved = self.moved or not written.isdisjoint(_MONEY_TABLES)
             self.to_check = self.to_check or not written.isdisjoint(self.checked_at_commit)
 
-    def _tell_move(self, query: Query, params: Mapping[str, Any], rows: list[dict[str, Any]]) -> None:
-        """Remembers the moves that a statement wrote into the history."""
-        assert self.told is not None
+    def _tell_move(self, query: Query, params: Mapping[str, Any], names: list[str], rows: list[list[Any]]) -> None:
+        """Remembers the moves that a statement wrote into the history, when somebody listens."""
+        if self.told is None or "event" not in query.params:
+            return
         if query.source.endswith("history.sql"):
             subjects = (params["subject"],) if "subject" in params else params["subjects"]
         elif query.name == "insert_payment":  # it writes its own move, and only its row tells which payment it is
-            subjects = [row["id"] for row in rows if row["id"] is not None]
+            ids = [row[names.index("id")] for row in rows]
+            subjects = [number for number in ids if number is not None]
         else:
             return
         if subjects:

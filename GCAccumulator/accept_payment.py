@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar, Final
 
-from shared.books import Posting, payment_received
-from shared.db import Alert, Database, raise_alert
-from shared.lifecycle import Limits, Machine, PaymentState, Refused, TryLater, decide
+from shared.books import Posting, payment_received, post
+from shared.db import Alert, ConstraintViolated, Database, raise_alert
+from shared.lifecycle import Decision, Limits, Machine, PaymentState, Refused, TryLater, decide
 from shared.lifecycle import facts as f
 from shared.money import Percent, Usd, take_fee
 from shared.telemetry import get_logger
@@ -74,13 +74,7 @@ def accept_payment(database: Database, body: WebhookBody, terms: IntakeTerms, no
     decision = decide(Machine.PAYMENT, None, fact, now, terms.limits)
     status = PaymentState.PENDING if unusable is None else PaymentState.PARKED
     try:
-        # A usable payment is one statement and one round trip; the alert of another needs a second in the same commit.
-        with database.at_once() if unusable is None else database.transaction() as conn:
-            accumulation_id = store.insert_payment(
-                conn, payment, decision, unusable, _evidence(payment, unusable), _posting(payment), now, trace
-            )
-            if unusable is not None and accumulation_id is not None:
-                raise_alert(conn, SERVICE, _parked(accumulation_id, body, unusable), now)
+        accumulation_id = _record(database, payment, decision, unusable, now, trace)
     except store.Paused as paused:
         raise IntakePaused(f"Intake is paused: {paused}") from paused
     if accumulation_id is None:
@@ -107,6 +101,29 @@ def why_unusable(body: WebhookBody) -> str | None:
     if body.outcome_currency in (None, "eth"):
         return None
     return f"nowpayments_outcome_currency is {body.outcome_currency}: only ETH that arrived can be swapped; pay it back"
+
+
+def _record(
+    database: Database, payment: Priced, decision: Decision, unusable: str | None, now: datetime, trace: str
+) -> int | None:
+    """The new row's id, or None when the payment was recorded before. Row, story, books and alert are one commit."""
+    evidence, posting = _evidence(payment, unusable), _posting(payment)
+    if unusable is None:
+        try:
+            with database.at_once() as conn:
+                return store.insert_payment(conn, payment, decision, None, evidence, posting, now, trace)
+        except ConstraintViolated as violated:
+            if violated.constraint != "posting_is_made_once":
+                raise
+            # The books have this payment and its row is gone; below they tell a repeat from a contradiction.
+    with database.transaction() as conn:
+        accumulation_id = store.insert_payment(conn, payment, decision, unusable, evidence, None, now, trace)
+        if accumulation_id is not None:
+            if posting is not None:
+                post(conn, posting, now, trace)
+            if unusable is not None:
+                raise_alert(conn, SERVICE, _parked(accumulation_id, payment.body, unusable), now)
+    return accumulation_id
 
 
 def _posting(payment: Priced) -> Posting | None:

@@ -346,3 +346,19 @@ def test_the_history_names_the_payment_and_its_amounts(world: IntakeWorld) -> No
     }
     assert evidence["payment_ref"] == "4479119533"
     assert evidence["net_eth"] == "0.020000000000000000 ETH/18"
+
+
+def test_a_payment_whose_books_are_there_without_its_row_is_recorded_and_booked_once(world: IntakeWorld) -> None:
+    assert world.post(FIFTY).status == 200
+    world.write("truncate payout_accumulation cascade")
+    assert world.post(FIFTY).status == 200
+    counted = world.counts()
+    assert (counted["payout_accumulation"], counted["posting"]) == (1, 1)
+
+
+def test_a_payment_that_contradicts_its_books_is_not_recorded(world: IntakeWorld) -> None:
+    assert world.post(FIFTY).status == 200
+    world.write("truncate payout_accumulation cascade")
+    answer = world.post(changed(FIFTY, nowpayments_outcome_amount="0.021"))
+    assert (answer.status, answer.body["code"]) == (500, "posting_contradicted")
+    assert "payout_accumulation" not in world.counts()

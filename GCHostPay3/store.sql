@@ -124,6 +124,7 @@ SELECT count(*) FILTER (WHERE transfer_status IN ('reserved', 'signed', 'live', 
 
 -- name: spent_since(account_address, chain_id, since)
 -- What left, or has a nonce to leave with, since then: value of every slot that may still move or has moved its value.
+-- Relies on slot_by_time.
 SELECT coalesce(sum(t.value_wei), 0) AS spent_wei
   FROM slot s
   JOIN transfer t ON t.unique_id = s.unique_id
@@ -131,18 +132,21 @@ SELECT coalesce(sum(t.value_wei), 0) AS spent_wei
    AND (s.outcome IS NULL OR s.outcome = 'settled');
 
 -- name: begun_since(account_address, chain_id, since)
--- How many nonces were given out since then, whatever became of them.
+-- How many nonces were given out since then, whatever became of them; relies on slot_by_time.
 SELECT count(*) AS begun
   FROM slot
  WHERE account_address = :account_address AND chain_id = :chain_id AND reserved_at > :since;
 
 -- name: holds(account_address, chain_id)
--- Wei held by open slots, how many there are, and the highest block in which a slot of this account became final.
-SELECT coalesce(sum(hold_wei) FILTER (WHERE outcome IS NULL), 0) AS held_wei,
-       count(*) FILTER (WHERE outcome IS NULL) AS open_slots,
-       coalesce(max((evidence ->> 'block_number')::bigint), 0) AS final_block
+-- Wei held by open slots, how many there are, and the highest block in which a slot of this account became final. Relies
+-- on slot_open and slot_by_final_block: it is asked under the account's lock, however many slots there were.
+SELECT coalesce(sum(hold_wei), 0) AS held_wei, count(*) AS open_slots,
+       coalesce((SELECT max((final.evidence ->> 'block_number')::bigint)
+                   FROM slot AS final
+                  WHERE final.account_address = :account_address AND final.chain_id = :chain_id
+                    AND final.outcome IS NOT NULL), 0) AS final_block
   FROM slot
- WHERE account_address = :account_address AND chain_id = :chain_id;
+ WHERE account_address = :account_address AND chain_id = :chain_id AND outcome IS NULL;
 
 -- name: earmarked()
 -- ETH that payments brought and that has not left for them: payments not in a batch, and batches of which no slot is

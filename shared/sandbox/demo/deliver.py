@@ -74,13 +74,18 @@ class Deliverer:
     def _post(self, line: Line) -> Outcome:
         """As a webhook sender does: a 5xx, silence or nobody there means "again", anything else is an answer."""
         give_up_at = time.monotonic() + _PATIENCE_S
-        while (outcome := self._fleet.post_payment(line.text)).status in _TRY_AGAIN:
+        while _says_nothing(outcome := self._fleet.post_payment(line.text)):
             if time.monotonic() > give_up_at:
                 break
             time.sleep(_PAUSE_S)
         else:
             return outcome
         raise Leave(f"Intake did not take {line.name}: {outcome.status or outcome.reason}.", Exit.UNAVAILABLE)
+
+
+def _says_nothing(outcome: Outcome) -> bool:
+    # A process that is killed while it answers leaves a 200 whose body never came: recorded or not, nobody was told.
+    return outcome.status in _TRY_AGAIN or (outcome.ok and "accumulation_id" not in _body_of(outcome))
 
 
 def _refusal(line: Line, outcome: Outcome) -> Refusal:

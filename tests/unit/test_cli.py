@@ -73,7 +73,7 @@ def test_every_verb_explains_itself(verb: str) -> None:
         (["release", "x", "--by", "y"], "Missing option '--reason'"),
         (["approve", "pay", "x", *SIGNED], "'pay' is not one of 'held', 'cancel', 'repay', 'void'"),
         (["pause", "lunch", *SIGNED], "'lunch' is not one of 'intake', 'batching', 'sending'"),
-        (["pause", "intake", "--for", "3w", *SIGNED], "--for 3w: say how long as 30m, 2h or 1d."),
+        (["pause", "intake", "--for", "3w", *SIGNED], "--for 3w: say how long as 30m, 2h or 1d, at most 1000 of them."),
         (["pause", "intake", "--for", "0m", *SIGNED], "--for 0m: say how long"),
         (["explain"], "Missing argument 'ID'"),
         (["config", "GCNobody"], "There is no service 'GCNobody'"),

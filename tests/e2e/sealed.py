@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hmac
 import secrets
 import struct
@@ -10,51 +9,9 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-from shared.messages import (
-    ALL_EDGES,
-    CheckArrival,
-    CheckOrder,
-    DeliverAlert,
-    DriveAccount,
-    Edge,
-    InstantPayout,
-    Keyring,
-    Message,
-    OrderChecked,
-    PayBatch,
-    PayOrder,
-    SwapExecuted,
-    SwapFailed,
-    TransferFinal,
-    seal,
-)
+from shared.messages import ALL_EDGES, Edge, Keyring, Message, seal
 from shared.sandbox.fleet.environment import World
-
-_BATCH = "11111111-2222-4333-8444-555555555555"
-_ORDER = "1a2b3c4d5e6f70"
-_ADDRESS = "0x57f31ad4b64095347F87eDB1675566DAfF5EC886"
-_HASH = "0x" + "ab" * 32
-_WEI = 40_000_000_000_000_000
-_UPSTREAM_ID = "e2e-nobody-knows-me"
-
-MESSAGES: dict[type[Message], Message] = {
-    type(message): message
-    for message in (
-        InstantPayout(_UPSTREAM_ID, _ORDER, "eth", "eth", _WEI, _ADDRESS),
-        PayBatch(_BATCH, _ORDER, "eth", "eth", _WEI, _ADDRESS),
-        CheckOrder(_UPSTREAM_ID, _ORDER, "eth", "eth", "usdt", "eth", _WEI, _ADDRESS, _ADDRESS),
-        OrderChecked(_UPSTREAM_ID, _ORDER, "payable", "waiting", ""),
-        PayOrder(_UPSTREAM_ID, "instant", _ORDER, "eth", "eth", _WEI, _ADDRESS),
-        DriveAccount(_ADDRESS, 31337),
-        TransferFinal(_UPSTREAM_ID, _ORDER, "settled", _HASH, _WEI),
-        CheckArrival(_UPSTREAM_ID, _ORDER, 1),
-        SwapExecuted(_BATCH, _ORDER, _HASH, _HASH, 97_000_000),
-        SwapFailed(_BATCH, _ORDER, "nobody said so", ""),
-        DeliverAlert(9_000_000_000, 0),
-    )
-}
-"""One well-formed message of each type, about rows that do not exist."""
-
+from tests.about_nobody import ADDRESS, BATCH, MESSAGES, ORDER, as_bytes, as_text
 
 # A key that nobody knows by then is no newer key that has yet to reach the instance that was asked.
 _LONG_AGO = timedelta(hours=-2)
@@ -92,21 +49,21 @@ class Sealer:
 
     def _changed(self, edge: Edge) -> Iterator[tuple[str, str, int, str]]:
         """One byte changed in every part of the envelope, in the body and in the mac."""
-        raw = _decoded(self.good(edge))
-        old = _decoded(self._seal(edge, self._right, _LONG_AGO))
+        raw = as_bytes(self.good(edge))
+        old = as_bytes(self._seal(edge, self._right, _LONG_AGO))
         yield "a byte of the key id changed", _with_byte(old, 2), 401, "token_foreign"
         for part, at in (("type", 1), ("message id", 6), ("time", 29), ("body", 30), ("mac", -16)):
             yield f"a byte of the {part} changed", _with_byte(raw, at), 401, "token_foreign"
         yield "the last byte of the body changed", _with_byte(raw, -17), 401, "token_foreign"
         yield "the last byte changed", _with_byte(raw, -1), 401, "token_foreign"
         yield "another version", _with_byte(raw, 0), 400, "token_version_unsupported"
-        yield "the last byte cut off", _text(raw[:-1]), 401, "token_foreign"
+        yield "the last byte cut off", as_text(raw[:-1]), 401, "token_foreign"
         # A message of a few bytes is then shorter than any token.
         cut = (400, "token_malformed") if len(raw) - 16 <= 45 else (401, "token_foreign")
-        yield "the mac cut off", _text(raw[:-16]), *cut
-        yield "a byte more", _text(raw + b"\0"), 401, "token_foreign"
-        yield "a byte before", _text(b"\1" + raw), 401, "token_foreign"
-        yield "nothing but an envelope", _text(raw[:45]), 400, "token_malformed"
+        yield "the mac cut off", as_text(raw[:-16]), *cut
+        yield "a byte more", as_text(raw + b"\0"), 401, "token_foreign"
+        yield "a byte before", as_text(b"\1" + raw), 401, "token_foreign"
+        yield "nothing but an envelope", as_text(raw[:45]), 400, "token_malformed"
 
     @staticmethod
     def _misspelt(good: str) -> Iterator[tuple[str, str, int, str]]:
@@ -123,11 +80,9 @@ class Sealer:
 
     def _of_predecessor(self) -> str:
         """The layout of the predecessor's batch token, signed with a secret that is valid here."""
-        texts = b"".join(bytes([len(text)]) + text.encode() for text in ("batch", _BATCH, _ORDER, "eth", "eth"))
-        payload = (
-            texts + struct.pack(">d", 0.04) + bytes([42]) + _ADDRESS.encode() + struct.pack(">Q", int(time.time()))
-        )
-        return _text(payload + hmac.digest(self._internal_key.encode(), payload, "sha256")[:16])
+        texts = b"".join(bytes([len(text)]) + text.encode() for text in ("batch", BATCH, ORDER, "eth", "eth"))
+        payload = texts + struct.pack(">d", 0.04) + bytes([42]) + ADDRESS.encode() + struct.pack(">Q", int(time.time()))
+        return as_text(payload + hmac.digest(self._internal_key.encode(), payload, "sha256")[:16])
 
     @staticmethod
     def _seal(edge: Edge, keys: Keyring, age: timedelta = timedelta(0), message: Message | None = None) -> str:
@@ -138,12 +93,4 @@ class Sealer:
 def _with_byte(raw: bytes, at: int) -> str:
     changed = bytearray(raw)
     changed[at] ^= 0x01 if at != 0 else 0x03
-    return _text(bytes(changed))
-
-
-def _text(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
-
-
-def _decoded(token: str) -> bytes:
-    return base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+    return as_text(bytes(changed))

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from typing import Final
 
 from shared.messages import MESSAGE_TYPES, Edge, Keyring
-from tests.security.tokens import as_bytes, as_text, body_of, forged, sealed
+from tests.about_nobody import as_bytes, as_text
+from tests.security.tokens import body_of, forged, sealed
 
 JSON_TEXTS: Final = (
     *("NaN", "Infinity", "-Infinity", "1e400", "-1e400", "1e-400", "-0", "0", "0.0", "00", "+5", ".5", "5.", "1E2"),

@@ -19,9 +19,10 @@ from typing import Any, Final
 
 from werkzeug.test import TestResponse
 
+from tests.about_nobody import as_text
 from tests.security.house import JSON_TYPE, Door, House, an_app, token_body
 from tests.security.mutations import a_body, a_token, a_token_of_the_predecessor, some_claims, some_headers
-from tests.security.tokens import as_text, sealed
+from tests.security.tokens import sealed
 
 A_PAYMENT: Final = {
     "user_id": "5550001112",

@@ -8,8 +8,9 @@ from datetime import timedelta
 import pytest
 
 from shared.messages import ALL_EDGES, MESSAGE_TYPES, Edge, Keyring, Message, MessageInvalid, decode_body
+from tests.about_nobody import as_bytes, as_text
 from tests.security.house import Door, House, message_kinds, token_body
-from tests.security.tokens import as_bytes, as_text, body_of, forged, sealed
+from tests.security.tokens import body_of, forged, sealed
 
 KINDS = message_kinds()
 OF_TOKENS = {"token_malformed", "token_foreign", "token_expired", "token_version_unsupported", "token_missing"}
